@@ -1,0 +1,68 @@
+package stream
+
+// Command is what enters the replicated log: Create, Append, Delete, Touch or
+// Expire. Replicas decide it in log order; see Decide.
+type Command interface {
+	kind() kind
+	target() Name
+}
+
+// Create asks for a stream to exist with a configuration (§5.1, §4.2).
+type Create struct {
+	Name        Name
+	ContentType ContentType // "" means: inherit from the source, else the default
+	Lifetime    Lifetime
+	Closed      bool
+	Body        Payload
+	Fork        *Fork
+}
+
+// Fork names the source and the divergence point of a creation (§4.2).
+type Fork struct {
+	Source    Name
+	Offset    *Offset // nil means the source's tail
+	SubOffset uint64
+}
+
+// Append asks for data at the end of a stream, or its closing, or both (§5.2).
+type Append struct {
+	Name        Name
+	ContentType ContentType // of Body; "" when Body is empty
+	Body        Payload
+	Seq         string // Stream-Seq, "" when absent; compared per stream
+	Producer    *Producer
+	Close       bool
+}
+
+// Delete asks for a stream to be removed (§5.4).
+type Delete struct{ Name Name }
+
+// Touch renews a sliding lifetime for a read (§5.1, Stream-TTL).
+type Touch struct{ Name Name }
+
+// Expire asks whether a stream has passed its deadline, and removes it if so.
+type Expire struct{ Name Name }
+
+// kind is the first byte of an encoded command. Append only, never reorder.
+type kind uint8
+
+const (
+	_ kind = iota
+	kindCreate
+	kindAppend
+	kindDelete
+	kindTouch
+	kindExpire
+)
+
+func (Create) kind() kind { return kindCreate }
+func (Append) kind() kind { return kindAppend }
+func (Delete) kind() kind { return kindDelete }
+func (Touch) kind() kind  { return kindTouch }
+func (Expire) kind() kind { return kindExpire }
+
+func (c Create) target() Name { return c.Name }
+func (c Append) target() Name { return c.Name }
+func (c Delete) target() Name { return c.Name }
+func (c Touch) target() Name  { return c.Name }
+func (c Expire) target() Name { return c.Name }
