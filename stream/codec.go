@@ -25,7 +25,7 @@ func AppendCommand(b []byte, c Command) []byte {
 		return appendCreate(b, c)
 	case Append:
 		return appendAppend(b, c)
-	case Delete, Touch, Expire:
+	case Delete, Touch, Expire, OpenSession:
 		return b
 	}
 	panic(fmt.Sprintf("stream: no encoding for %T", c))
@@ -47,6 +47,8 @@ func DecodeCommand(b []byte) (Command, error) {
 		c = Touch{name}
 	case kindExpire:
 		c = Expire{name}
+	case kindOpenSession:
+		c = OpenSession{}
 	default:
 		return nil, fmt.Errorf("stream: command kind %d is unknown to this version", k)
 	}

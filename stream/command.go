@@ -1,7 +1,7 @@
 package stream
 
-// Command is what enters the replicated log: Create, Append, Delete, Touch or
-// Expire. Replicas decide it in log order; see Decide.
+// Command is what enters the replicated log: Create, Append, Delete, Touch,
+// Expire or OpenSession. Replicas decide it in log order; see Decide.
 type Command interface {
 	kind() kind
 	target() Name
@@ -43,6 +43,10 @@ type Touch struct{ Name Name }
 // Expire asks whether a stream has passed its deadline, and removes it if so.
 type Expire struct{ Name Name }
 
+// OpenSession asks for a session, under which a proposer's batches are
+// recognised when they are proposed again. It is sent outside any session.
+type OpenSession struct{}
+
 // kind is the first byte of an encoded command. Append only, never reorder.
 type kind uint8
 
@@ -53,6 +57,7 @@ const (
 	kindDelete
 	kindTouch
 	kindExpire
+	kindOpenSession
 )
 
 func (Create) kind() kind { return kindCreate }
@@ -61,8 +66,12 @@ func (Delete) kind() kind { return kindDelete }
 func (Touch) kind() kind  { return kindTouch }
 func (Expire) kind() kind { return kindExpire }
 
+func (OpenSession) kind() kind { return kindOpenSession }
+
 func (c Create) target() Name { return c.Name }
 func (c Append) target() Name { return c.Name }
 func (c Delete) target() Name { return c.Name }
 func (c Touch) target() Name  { return c.Name }
 func (c Expire) target() Name { return c.Name }
+
+func (OpenSession) target() Name { return "" }

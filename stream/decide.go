@@ -23,7 +23,8 @@ type Change struct {
 	Producers []ProducerChange
 	Writes    []Write
 	Dropped   []uint64 // incarnations whose data and producers go
-	Drawn     uint64   // the incarnation drawn, 0 for none
+	Drawn     uint64   // the incarnation, or session, drawn; 0 for none
+	Opened    bool     // Drawn is a session
 }
 
 // StreamChange replaces the state of a stream; Gone removes it.
@@ -51,7 +52,7 @@ func (c *Change) Reset() {
 	clear(c.Streams)
 	clear(c.Writes)
 	c.Streams, c.Producers = c.Streams[:0], c.Producers[:0]
-	c.Writes, c.Dropped, c.Drawn = c.Writes[:0], c.Dropped[:0], 0
+	c.Writes, c.Dropped, c.Drawn, c.Opened = c.Writes[:0], c.Dropped[:0], 0, false
 }
 
 // Decide says what cmd does at machine time now, and fills c, which must be
@@ -72,6 +73,8 @@ func Decide(v View, now Time, cmd Command, c *Change) Result {
 		out, no = d.touch(cmd)
 	case Expire:
 		out, no = d.expire(cmd)
+	case OpenSession:
+		out = d.openSession()
 	default:
 		panic(fmt.Sprintf("stream: no rule for %T", cmd))
 	}
@@ -202,4 +205,11 @@ func (d *decision) expire(c Expire) (Outcome, *Rejection) {
 		d.put(c.Name, next)
 	}
 	return Outcome{Next: s.Tail(), Closed: s.Closed}, nil
+}
+
+// openSession draws from the counter of incarnations: one counter, never two
+// things of one number.
+func (d *decision) openSession() Outcome {
+	d.change.Drawn, d.change.Opened = d.view.Incarnations()+1, true
+	return Outcome{Session: d.change.Drawn}
 }

@@ -8,8 +8,8 @@ import (
 // EnvelopeVersion is the first byte of every entry that this version proposes.
 const EnvelopeVersion = 1
 
-// envelopeHeaderLen: version, shard, time, session, sequence.
-const envelopeHeaderLen = 1 + 1 + 8 + 8 + 8
+// envelopeHeaderLen: version, shard, time, session, sequence, floor.
+const envelopeHeaderLen = 1 + 1 + 8 + 8 + 8 + 8
 
 // Header is the fixed part of an envelope: one batch of commands in one entry
 // of the replicated log.
@@ -19,15 +19,22 @@ type Header struct {
 	At       Time   // stamped by the leader as it proposes
 	Session  uint64 // of the node that made the batch; 0 for none
 	Sequence uint64 // of the batch in its session
+	Floor    uint64 // every lower sequence of the session has been answered
 }
 
-// NewEnvelope appends an empty envelope of a session to b. Its time is set by
-// Stamp, commands are added by AppendToEnvelope.
-func NewEnvelope(b []byte, session, sequence uint64) []byte {
+// NewEnvelope appends an empty envelope to b. Commands are added by
+// AppendToEnvelope, the session is set by Address and the time by Stamp.
+func NewEnvelope(b []byte) []byte {
 	b = append(b, EnvelopeVersion, 0)
-	b = binary.BigEndian.AppendUint64(b, 0)
-	b = binary.BigEndian.AppendUint64(b, session)
-	return binary.BigEndian.AppendUint64(b, sequence)
+	return append(b, make([]byte, envelopeHeaderLen-2)...)
+}
+
+// Address sets, in place, the session of the node that made the envelope, its
+// place there, and the floor below which that node has all its answers.
+func Address(envelope []byte, session, sequence, floor uint64) {
+	binary.BigEndian.PutUint64(envelope[10:], session)
+	binary.BigEndian.PutUint64(envelope[18:], sequence)
+	binary.BigEndian.PutUint64(envelope[26:], floor)
 }
 
 // AppendToEnvelope adds a command to an envelope.
@@ -63,6 +70,7 @@ func ParseHeader(envelope []byte) (h Header, commands []byte, err error) {
 		At:       Time(binary.BigEndian.Uint64(envelope[2:])),
 		Session:  binary.BigEndian.Uint64(envelope[10:]),
 		Sequence: binary.BigEndian.Uint64(envelope[18:]),
+		Floor:    binary.BigEndian.Uint64(envelope[26:]),
 	}
 	return h, envelope[envelopeHeaderLen:], nil
 }

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"regexp"
 	"strconv"
 	"time"
 )
@@ -51,13 +52,17 @@ func ParseLifetime(ttl, expiresAt *string) (Lifetime, error) {
 		return Lifetime{kind: lifetimeTTL, ttl: n}, nil
 	case expiresAt != nil:
 		at, err := time.Parse(time.RFC3339, *expiresAt)
-		if err != nil {
+		if err != nil || !rfc3339.MatchString(*expiresAt) {
 			return Lifetime{}, malformed("Stream-Expires-At", "is not an RFC 3339 time", "send a time such as 2030-01-31T12:00:00Z")
 		}
 		return Lifetime{kind: lifetimeExpiresAt, at: TimeOf(at), text: *expiresAt}, nil
 	}
 	return Lifetime{}, nil
 }
+
+// rfc3339 is the grammar. time.Parse checks days and hours but takes more: an
+// hour of one digit, a comma, an offset of a day.
+var rfc3339 = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
 
 // parseCount parses ^(0|[1-9][0-9]*)$ up to 2^53-1.
 func parseCount(s string) (uint64, bool) {
@@ -92,13 +97,14 @@ func (l Lifetime) ExpiresAtText() string { return l.text }
 // Same reports equal lifetimes; instants are compared, not their spelling.
 func (l Lifetime) Same(m Lifetime) bool { return l.kind == m.kind && l.ttl == m.ttl && l.at == m.at }
 
-// deadline is when a stream used at now ends; 0 means never.
+// deadline is when a stream used at now ends; 0 means never, so that no
+// instant may be 0.
 func (l Lifetime) deadline(now Time) Time {
 	switch l.kind {
 	case lifetimeTTL:
-		return now + Time(l.ttl)*1000
+		return max(now+Time(l.ttl)*1000, 1)
 	case lifetimeExpiresAt:
-		return max(l.at, 1) // 0 is taken by "never"
+		return max(l.at, 1)
 	}
 	return 0
 }

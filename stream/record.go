@@ -69,10 +69,10 @@ func ParseRecord(start uint64, value []byte) (Record, error) {
 	}
 	r := Record{Start: start, n: d.count(), first: Time(d.varint()), marks: d.b}
 	var data, tables uint64
-	for range r.n {
-		data += d.uvarint()
+	for range r.n { // each length is within what follows, so no sum overflows
+		data += uint64(d.count())
 		d.varint()
-		tables += d.uvarint()
+		tables += uint64(d.count())
 	}
 	if d.failed || r.n == 0 || tables > uint64(len(d.b)) || data != uint64(len(d.b))-tables {
 		return Record{}, errTruncated

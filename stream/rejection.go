@@ -31,6 +31,7 @@ const (
 	ForkOffsetBeyondTail
 	BadSubOffset
 	StreamTooLong
+	OutcomeUnknown // a repeat that nobody can tell from a first any more
 	codeEnd
 )
 
@@ -57,6 +58,7 @@ var codeText = [codeEnd]string{
 	ForkTypeMismatch:     "the Content-Type differs from that of the fork's source; leave it out to inherit it",
 	ForkOffsetBeyondTail: "Stream-Fork-Offset lies beyond the tail of the source",
 	BadSubOffset:         "Stream-Fork-Sub-Offset reaches past the append that follows Stream-Fork-Offset",
+	OutcomeUnknown:       "outcome unknown: the request may or may not have been carried out; read the stream before sending it again",
 	StreamTooLong:        "the stream has reached the largest position an offset can hold; continue in a new stream",
 }
 

@@ -10,6 +10,7 @@ type Outcome struct {
 	Duplicate   bool // a repeat of what was accepted before
 	ContentType ContentType
 	Producer    *ProducerState // highest accepted, when the request had a producer
+	Session     uint64         // the one opened
 }
 
 // Result is an Outcome, or the Rejection in its place.
@@ -24,6 +25,7 @@ const (
 	resultCreated
 	resultDuplicate
 	resultProducer
+	resultSession
 )
 
 // AppendResult appends the wire form of r, which goes back to the node that
@@ -51,12 +53,18 @@ func AppendResult(b []byte, r Result) []byte {
 	if o.Producer != nil {
 		flags |= resultProducer
 	}
+	if o.Session != 0 {
+		flags |= resultSession
+	}
 	b = append(b, flags)
 	b = appendOffset(b, o.Next)
 	b = appendBytes(b, o.ContentType)
 	if p := o.Producer; p != nil {
 		b = binary.AppendUvarint(b, p.Epoch)
 		b = binary.AppendUvarint(b, p.LastSeq)
+	}
+	if o.Session != 0 {
+		b = binary.AppendUvarint(b, o.Session)
 	}
 	return b
 }
@@ -97,6 +105,9 @@ func (d *decoder) result() Result {
 	o.ContentType = ContentType(d.string())
 	if flags&resultProducer != 0 {
 		o.Producer = &ProducerState{Epoch: d.uvarint(), LastSeq: d.uvarint()}
+	}
+	if flags&resultSession != 0 {
+		o.Session = d.uvarint()
 	}
 	return Result{Outcome: o}
 }
