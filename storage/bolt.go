@@ -1,0 +1,179 @@
+package storage
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/hashicorp/raft"
+	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
+	"go.etcd.io/bbolt"
+)
+
+const boltLogFile = "log.db"
+
+// boltLockTimeout bounds the wait for bolt's own lock on its file.
+const boltLockTimeout = time.Second
+
+// openBolt opens a bolt file. A new one is filled under another name first, so
+// that a crash leaves none or a whole one.
+func openBolt(path string, fill func(*raftboltdb.BoltStore) error) (store *raftboltdb.BoltStore, err error) {
+	_, err = os.Stat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		err = createBolt(path, fill)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := checkBoltMeta(path); err != nil {
+		return nil, err
+	}
+	err = guarded(path, func() error {
+		store, err = newBolt(path)
+		return err
+	})
+	var system syscall.Errno
+	switch {
+	case err == nil:
+		return store, nil
+	case errors.Is(err, ErrCorrupt), errors.Is(err, bbolt.ErrTimeout), errors.As(err, &system):
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	return nil, corrupt(path, "%v", err) // bolt's own words for a file that makes no sense
+}
+
+func newBolt(path string) (*raftboltdb.BoltStore, error) {
+	return raftboltdb.New(raftboltdb.Options{
+		Path:        path,
+		BoltOptions: &bbolt.Options{Timeout: boltLockTimeout},
+	})
+}
+
+func createBolt(path string, fill func(*raftboltdb.BoltStore) error) error {
+	temp := path + tempSuffix
+	if err := os.RemoveAll(temp); err != nil {
+		return err
+	}
+	store, err := newBolt(temp)
+	if err != nil {
+		return fmt.Errorf("create %s: %w", temp, err)
+	}
+	if err := errors.Join(fill(store), store.Close()); err != nil {
+		return fmt.Errorf("create %s: %w", temp, err)
+	}
+	if err := os.Rename(temp, path); err != nil {
+		return err
+	}
+	return syncDir(vfs.Default, filepath.Dir(path))
+}
+
+// The two meta pages of a bolt file, after a page header each.
+const (
+	boltPageHeader = 16
+	boltMetaLen    = 64
+	boltMagic      = 0xED0CDAED
+)
+
+// checkBoltMeta refuses a file of which one meta page is bad. bolt would go back
+// to the other in silence, and with it to the state before the last write: a
+// vote or an entry that was acknowledged. A power cut leaves no such page: what
+// a write changes of it lies in one sector.
+func checkBoltMeta(path string) (err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	pageBytes := int64(os.Getpagesize())
+	for page := range int64(2) {
+		var b [boltPageHeader + boltMetaLen]byte
+		if _, err := f.ReadAt(b[:], page*pageBytes); err != nil {
+			return corrupt(path, "meta page %d: %v", page, err)
+		}
+		meta := b[boltPageHeader:]
+		sum := fnv.New64a()
+		sum.Write(meta[:boltMetaLen-8])
+		if binary.NativeEndian.Uint32(meta) != boltMagic || binary.NativeEndian.Uint64(meta[boltMetaLen-8:]) != sum.Sum64() {
+			return corrupt(path, "meta page %d does not check", page)
+		}
+		if n := int64(binary.NativeEndian.Uint32(meta[8:])); page == 0 && n != pageBytes {
+			pageBytes = n // written on a machine with other pages
+		}
+	}
+	return nil
+}
+
+// guarded turns what bolt does on a damaged page, a panic or a fault in its
+// mapped file, into an error. After it the store must not be used.
+func guarded(path string, fn func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if r := recover(); r != nil {
+			err = corrupt(path, "%v", r)
+		}
+	}()
+	return fn()
+}
+
+// boltLog puts our records into raft-boltdb: its entry is an index and a record.
+type boltLog struct {
+	*raftboltdb.BoltStore
+	path    string
+	codec   *recordCodec
+	metrics *Metrics
+}
+
+func openBoltLog(cfg LogConfig, codec *recordCodec) (*boltLog, error) {
+	path := filepath.Join(cfg.Dir, boltLogFile)
+	store, err := openBolt(path, func(*raftboltdb.BoltStore) error { return nil })
+	if err != nil {
+		return nil, err
+	}
+	return &boltLog{BoltStore: store, path: path, codec: codec, metrics: cfg.Metrics}, nil
+}
+
+func (b *boltLog) FirstIndex() (index uint64, err error) {
+	err = guarded(b.path, func() error { index, err = b.BoltStore.FirstIndex(); return err })
+	return index, err
+}
+
+func (b *boltLog) LastIndex() (index uint64, err error) {
+	err = guarded(b.path, func() error { index, err = b.BoltStore.LastIndex(); return err })
+	return index, err
+}
+
+func (b *boltLog) GetLog(index uint64, entry *raft.Log) error {
+	var outer raft.Log
+	err := guarded(b.path, func() error { return b.BoltStore.GetLog(index, &outer) })
+	switch {
+	case err == raft.ErrLogNotFound, errors.Is(err, bbolt.ErrDatabaseNotOpen), errors.Is(err, ErrCorrupt):
+		return err
+	case err != nil: // reading is from memory: what is left is that it does not decode
+		return corrupt(b.path, "entry %d: %v", index, err)
+	}
+	return decodeRecord(outer.Data, b.codec.id, entry)
+}
+
+func (b *boltLog) StoreLogs(entries []*raft.Log) error {
+	outer := make([]*raft.Log, len(entries))
+	for i, entry := range entries {
+		record := make([]byte, 0, recordLen(entry))
+		record = appendRecordHeader(record, b.codec.id, b.codec.first, entry)
+		record = append(append(record, entry.Data...), entry.Extensions...)
+		outer[i] = &raft.Log{Index: entry.Index, Data: record}
+	}
+	return timed(b.metrics, storeLog, func() error {
+		return guarded(b.path, func() error { return b.BoltStore.StoreLogs(outer) })
+	})
+}
+
+func (b *boltLog) DeleteRange(min, max uint64) error {
+	return guarded(b.path, func() error { return b.BoltStore.DeleteRange(min, max) })
+}

@@ -1,0 +1,14 @@
+package storage
+
+import "path/filepath"
+
+// Dir is a node's data directory. Its methods say what lies where in it.
+type Dir string
+
+func (d Dir) Copy() string      { return filepath.Join(string(d), "copy") }
+func (d Dir) Log() string       { return filepath.Join(string(d), "log") }
+func (d Dir) Stable() string    { return filepath.Join(string(d), "stable.db") }
+func (d Dir) Snapshots() string { return filepath.Join(string(d), "snapshots") }
+
+func (d Dir) identity() string { return filepath.Join(string(d), "node.json") }
+func (d Dir) lock() string     { return filepath.Join(string(d), "lock") }

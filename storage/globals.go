@@ -1,0 +1,82 @@
+package storage
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"mainstem/stream"
+)
+
+// Globals is the replicated scalar state. It is written in the same batch as
+// the data it covers, so a copy always knows how far it has come.
+type Globals struct {
+	Applied      uint64 // index of the last log entry in the copy
+	Term         uint64 // its term
+	Now          stream.Time
+	Incarnations uint64 // the last one that was drawn
+}
+
+const (
+	globalsVersion = 1
+	globalsLen     = 1 + 4*8
+)
+
+func (g Globals) appendTo(b []byte) []byte {
+	b = append(b, globalsVersion)
+	b = binary.BigEndian.AppendUint64(b, g.Applied)
+	b = binary.BigEndian.AppendUint64(b, g.Term)
+	b = binary.BigEndian.AppendUint64(b, uint64(g.Now))
+	return binary.BigEndian.AppendUint64(b, g.Incarnations)
+}
+
+func parseGlobals(b []byte) (Globals, error) {
+	if len(b) > 0 && b[0] > globalsVersion {
+		return Globals{}, fmt.Errorf("the copy has version %d and this version reads %d: %w; upgrade this node", b[0], globalsVersion, ErrNewerFormat)
+	}
+	if len(b) != globalsLen || b[0] != globalsVersion {
+		return Globals{}, fmt.Errorf("%w: globals of %d bytes", ErrCorrupt, len(b))
+	}
+	return Globals{
+		Applied:      binary.BigEndian.Uint64(b[1:]),
+		Term:         binary.BigEndian.Uint64(b[9:]),
+		Now:          stream.Time(binary.BigEndian.Uint64(b[17:])),
+		Incarnations: binary.BigEndian.Uint64(b[25:]),
+	}, nil
+}
+
+// loadGlobals returns the zero Globals for an empty copy.
+func loadGlobals(r pebble.Reader) (Globals, error) {
+	v, closer, err := r.Get([]byte{prefixGlobals})
+	if errors.Is(err, pebble.ErrNotFound) {
+		return Globals{}, nil
+	}
+	if err != nil {
+		return Globals{}, err
+	}
+	defer closer.Close()
+	return parseGlobals(v)
+}
+
+// durableGlobals reads what would be found after a power cut.
+func durableGlobals(db *pebble.DB) (g Globals, err error) {
+	it, err := db.NewIter(&pebble.IterOptions{
+		LowerBound:                []byte{prefixGlobals},
+		UpperBound:                []byte{prefixGlobals + 1},
+		OnlyReadGuaranteedDurable: true,
+	})
+	if err != nil {
+		return Globals{}, err
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+	if !it.First() {
+		return Globals{}, it.Error()
+	}
+	v, err := it.ValueAndErr()
+	if err != nil {
+		return Globals{}, err
+	}
+	return parseGlobals(v)
+}

@@ -1,0 +1,84 @@
+package storage
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+)
+
+const (
+	blockBytes       = 32 << 10 // catch-up reads are long; gets are few and cached
+	tableBytesL0     = 32 << 20
+	baseLevelBytes   = 256 << 20
+	bloomBitsPerKey  = 10
+	memTablesMax     = 4
+	l0Compaction     = 4
+	l0StopWrites     = 40
+	openTablesMax    = 4096
+	compactionsLeast = 1
+	compactionsMost  = 2
+)
+
+// options returns pebble's options. The write-ahead log is off: the raft log is
+// that. Values stay in the tables (no value separation): many tiny streams are
+// the common case.
+func (e *Engine) options() *pebble.Options {
+	o := &pebble.Options{
+		FS:                          e.cfg.FS,
+		Cache:                       e.cache,
+		DisableWAL:                  true,
+		FormatMajorVersion:          pebble.FormatNewest,
+		MemTableSize:                uint64(e.cfg.MemTableBytes),
+		MemTableStopWritesThreshold: memTablesMax,
+		L0CompactionThreshold:       l0Compaction,
+		L0StopWritesThreshold:       l0StopWrites,
+		LBaseMaxBytes:               baseLevelBytes,
+		MaxOpenFiles:                openTablesMax,
+		Logger:                      pebbleLog{e},
+		EventListener: &pebble.EventListener{
+			BackgroundError: e.backgroundError,
+			DataCorruption: func(info pebble.DataCorruptionInfo) {
+				e.cfg.Metrics.corruption(storeCopy)
+				e.cfg.Log.Error("copy is corrupt", "file", info.Path, "err", info.Details)
+			},
+		},
+		CompactionConcurrencyRange: func() (int, int) { return compactionsLeast, compactionsMost },
+	}
+	o.TargetFileSizes[0] = tableBytesL0
+	for i := range o.Levels {
+		o.Levels[i].BlockSize = blockBytes
+		o.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBitsPerKey)
+	}
+	return o
+}
+
+// backgroundError ends the process: pebble would try again, and a failed fsync
+// that is tried again may report success for data that is gone. It is called
+// with pebble's lock held.
+func (e *Engine) backgroundError(err error) {
+	if e.closing.Load() {
+		e.cfg.Log.Warn("copy had an error while closing", "err", err)
+		return
+	}
+	e.cfg.Fatal(named("flush or compact the copy", e.cfg.Dir, err))
+}
+
+// pebbleLog passes pebble's own messages on.
+type pebbleLog struct{ e *Engine }
+
+func (l pebbleLog) Infof(format string, args ...any) {
+	if log := l.e.cfg.Log; log.Enabled(context.Background(), slog.LevelDebug) {
+		log.Debug("pebble", "message", fmt.Sprintf(format, args...))
+	}
+}
+
+func (l pebbleLog) Errorf(format string, args ...any) {
+	l.e.cfg.Log.Warn("pebble", "message", fmt.Sprintf(format, args...))
+}
+
+func (l pebbleLog) Fatalf(format string, args ...any) {
+	l.e.cfg.Fatal(fmt.Errorf("copy %s: "+format, append([]any{l.e.cfg.Dir}, args...)...))
+}

@@ -1,0 +1,159 @@
+package storage
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"mainstem/stream"
+)
+
+// Stream returns the encoded state of a stream. The caller owns it.
+func (e *Engine) Stream(name stream.Name) (encoded []byte, ok bool, err error) {
+	var buf [128]byte
+	encoded, ok, err = e.get(appendStreamKey(buf[:0], name))
+	return encoded, ok, named("read stream "+string(name), e.cfg.Dir, err)
+}
+
+// Producer returns the encoded state of a producer. The caller owns it.
+func (e *Engine) Producer(incarnation uint64, id string) (encoded []byte, ok bool, err error) {
+	var buf [128]byte
+	encoded, ok, err = e.get(appendProducerKey(buf[:0], incarnation, id))
+	return encoded, ok, named("read producer "+id, e.cfg.Dir, err)
+}
+
+func (e *Engine) get(key []byte) (value []byte, ok bool, err error) {
+	c, err := e.acquire()
+	if err != nil {
+		return nil, false, err
+	}
+	defer c.release()
+	v, closer, err := c.db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	value = append(make([]byte, 0, len(v)), v...)
+	return value, true, closer.Close()
+}
+
+// EachStream visits the streams whose name begins with prefix and comes after
+// after, in the order of their bytes, until fn returns false. encoded is valid
+// during the call only.
+func (e *Engine) EachStream(prefix, after string, fn func(name stream.Name, encoded []byte) bool) error {
+	lower, upper := appendStreamKey(nil, prefix), successor(appendStreamKey(nil, prefix))
+	if past := append(appendStreamKey(nil, after), 0); after != "" && string(past) > string(lower) {
+		lower = past
+	}
+	err := e.scan(lower, upper, func(it *pebble.Iterator) error {
+		for ok := it.First(); ok; ok = it.Next() {
+			v, err := it.ValueAndErr()
+			if err != nil {
+				return err
+			}
+			if !fn(stream.Name(it.Key()[1:]), v) {
+				return nil
+			}
+		}
+		return nil
+	})
+	return named("list streams", e.cfg.Dir, err)
+}
+
+// successor is the first key after all keys that begin with b, which it may
+// change. b has a byte below 0xff: the prefix of the key space.
+func successor(b []byte) []byte {
+	for b[len(b)-1] == 0xff {
+		b = b[:len(b)-1]
+	}
+	b[len(b)-1]++
+	return b
+}
+
+// Due is one entry of the expiry index.
+type Due struct {
+	At   stream.Time
+	Name stream.Name
+}
+
+// Due returns at most limit entries whose time has come, oldest first.
+func (e *Engine) Due(now stream.Time, limit int) (due []Due, err error) {
+	if now < 0 || limit <= 0 {
+		return nil, nil
+	}
+	lower := []byte{prefixExpiry}
+	upper := binary.BigEndian.AppendUint64([]byte{prefixExpiry}, uint64(now)+1)
+	err = e.scan(lower, upper, func(it *pebble.Iterator) error {
+		for ok := it.First(); ok && len(due) < limit; ok = it.Next() {
+			d, err := parseExpiryKey(it.Key())
+			if err != nil {
+				return err
+			}
+			due = append(due, d)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, named("read expiry index", e.cfg.Dir, err)
+	}
+	return due, nil
+}
+
+// Records visits the values of one incarnation in the order of their positions,
+// beginning with the last that starts at or before pos, or with the first of all
+// when none does, until fn returns false. value is valid during the call only.
+// All values belong to one state of the copy.
+func (e *Engine) Records(incarnation, pos uint64, fn func(start uint64, value []byte) (more bool)) error {
+	var low, high, seek [dataKeyLen]byte
+	lower := appendIncarnation(low[:0], prefixData, incarnation)
+	upper := appendIncarnationEnd(high[:0], prefixData, incarnation)
+	err := e.scan(lower, upper, func(it *pebble.Iterator) error {
+		at := appendDataKey(seek[:0], incarnation, pos)
+		ok := it.SeekGE(at) && string(it.Key()) == string(at) // a read that goes on where one ended
+		if !ok {
+			ok = it.SeekLT(at) || it.First()
+		}
+		for ; ok; ok = it.Next() {
+			key := it.Key()
+			if len(key) != dataKeyLen {
+				return fmt.Errorf("%w: record key %x has the wrong length", ErrCorrupt, key)
+			}
+			v, err := it.ValueAndErr()
+			if err != nil {
+				return err
+			}
+			if !fn(binary.BigEndian.Uint64(key[9:]), v) {
+				return nil
+			}
+		}
+		return nil
+	})
+	return named(fmt.Sprintf("read records of incarnation %d", incarnation), e.cfg.Dir, err)
+}
+
+// scan gives fn an iterator over one state of the copy and returns the first
+// error of fn, of the iterator, or of closing it.
+func (e *Engine) scan(lower, upper []byte, fn func(*pebble.Iterator) error) (err error) {
+	c, err := e.acquire()
+	if err != nil {
+		return err
+	}
+	defer c.release()
+	it, err := c.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closed := it.Close(); err == nil {
+			err = closed
+		}
+	}()
+	if err := fn(it); err != nil {
+		return err
+	}
+	return it.Error()
+}
