@@ -1,0 +1,9 @@
+// Package fsm applies committed commands to this node's durable copy, in
+// batches, and lets readers watch the copy grow.
+//
+// It does not know who leads, how entries come to be committed, or HTTP.
+//
+//	raft ──▶ Machine.ApplyBatch ──▶ txn: decode, stream.Decide, collect
+//	                                 └──▶ storage.Commit ──▶ heads: publish, ring
+//	readers ──▶ Info, Read, Wait ◀── heads and storage
+package fsm

@@ -1,0 +1,155 @@
+package fsm
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/hashicorp/raft"
+
+	"mainstem/storage"
+	"mainstem/stream"
+)
+
+// Config configures a Machine. Zero values mean the documented defaults.
+type Config struct {
+	// CachedStreams bounds the stream states kept in memory by the writer and,
+	// again, by the readers. Default 32768.
+	CachedStreams int
+	// Committed is called after each commit with the index and term of its last
+	// entry, on raft's goroutine: it must not block.
+	Committed func(index, term uint64)
+	Log       *slog.Logger // default slog.Default()
+}
+
+// Machine is the replicated state machine. Raft's one goroutine writes it;
+// readers come from anywhere.
+type Machine struct {
+	engine    *storage.Engine
+	heads     *heads
+	applied   *applied
+	committed func(index, term uint64)
+	log       *slog.Logger
+
+	mu  sync.Mutex // guards txn: raft's goroutine against Persist and Restore
+	txn *txn
+}
+
+var _ raft.BatchingFSM = (*Machine)(nil)
+
+// New returns a machine over engine, which stays the caller's to close.
+func New(engine *storage.Engine, cfg Config) (*Machine, error) {
+	if cfg.CachedStreams == 0 {
+		cfg.CachedStreams = 32 << 10
+	}
+	if cfg.Committed == nil {
+		cfg.Committed = func(uint64, uint64) {}
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	txn, err := newTxn(engine, cfg.CachedStreams)
+	if err != nil {
+		return nil, err
+	}
+	return &Machine{
+		engine:    engine,
+		heads:     newHeads(engine, cfg.CachedStreams),
+		applied:   newApplied(engine.Globals().Applied),
+		committed: cfg.Committed,
+		log:       cfg.Log,
+		txn:       txn,
+	}, nil
+}
+
+// Apply implements raft.FSM.
+func (m *Machine) Apply(l *raft.Log) any { return m.ApplyBatch([]*raft.Log{l})[0] }
+
+// ApplyBatch implements raft.BatchingFSM: it decides every command in log
+// order and commits once. Each command entry is answered with a
+// []stream.Result; configuration entries, which only count as applied, and
+// entries applied before, which raft replays at a start, with nil. An entry that cannot be decoded, and a copy that cannot be written,
+// panic: a stopped replica is repairable, a diverged one is not.
+func (m *Machine) ApplyBatch(logs []*raft.Log) []any {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	answers := make([]any, len(logs))
+	before := m.txn.globals.Applied
+	for i, l := range logs {
+		if l.Index <= m.txn.globals.Applied {
+			continue
+		}
+		if l.Type == raft.LogCommand {
+			results, err := m.applyEntry(l)
+			if err != nil {
+				panic(fmt.Sprintf("fsm: entry %d cannot be applied, and this node stops before its copy differs from the others': %v", l.Index, err))
+			}
+			answers[i] = results
+		}
+		m.txn.globals.Applied, m.txn.globals.Term = l.Index, l.Term
+	}
+	if g := &m.txn.globals; g.Applied > before {
+		m.commit()
+		m.committed(g.Applied, g.Term)
+	}
+	return answers
+}
+
+func (m *Machine) applyEntry(l *raft.Log) ([]stream.Result, error) {
+	header, rest, err := stream.ParseHeader(l.Data)
+	if err != nil {
+		return nil, err
+	}
+	t := m.txn
+	t.begin(header.At)
+	verdict, results := t.sessions.judge(header)
+	if verdict == stream.Repeat {
+		return results, nil
+	}
+	for len(rest) > 0 {
+		var c stream.Command
+		if c, rest, err = stream.NextCommand(rest); err != nil {
+			return nil, err
+		}
+		if verdict == stream.Lost {
+			results = append(results, stream.Result{Rejection: &stream.Rejection{Code: stream.OutcomeUnknown}})
+			continue
+		}
+		results = append(results, t.decide(c))
+	}
+	t.finish()
+	if verdict == stream.Fresh {
+		t.sessions.keep(header, t.globals.Now, results, t.batch)
+	}
+	return results, nil
+}
+
+// commit makes what was decided durable in the copy, then visible, then known.
+func (m *Machine) commit() {
+	changed, err := m.txn.commit()
+	if err != nil {
+		panic(fmt.Sprintf("fsm: cannot write the copy: %v", err))
+	}
+	m.heads.publish(changed)
+	m.applied.reach(m.txn.globals.Applied)
+}
+
+// cover records that the copy holds everything up to an entry. Nobody is told:
+// it was no command, and this is not raft's goroutine.
+func (m *Machine) cover(index, term uint64) {
+	if index <= m.txn.globals.Applied {
+		return
+	}
+	m.txn.globals.Applied, m.txn.globals.Term = index, term
+	m.commit()
+}
+
+// Applied is the index of the last command or configuration entry that the
+// copy holds.
+func (m *Machine) Applied() uint64 { return m.applied.index() }
+
+// WaitApplied returns when the copy holds index.
+func (m *Machine) WaitApplied(ctx context.Context, index uint64) error {
+	return m.applied.wait(ctx, index)
+}

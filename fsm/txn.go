@@ -1,0 +1,184 @@
+package fsm
+
+import (
+	"fmt"
+	"slices"
+
+	"mainstem/storage"
+	"mainstem/stream"
+)
+
+// txn collects the changes of log entries until they are committed together,
+// and is the View through which the rules see them. Only raft's goroutine uses
+// it.
+//
+// Records are completed at the end of each entry, not of each commit: how
+// entries fall into commits differs between replicas, and their copies must
+// not.
+type txn struct {
+	engine  *storage.Engine
+	batch   *storage.Batch
+	globals storage.Globals
+
+	sessions  *sessions
+	states    *states
+	dirty     []*state // in order of first change
+	producers map[producerKey]stream.ProducerState
+
+	runs   []run // writes of the current entry
+	done   []run // of the entries before it in this commit
+	change stream.Change
+	buf    []byte
+}
+
+type producerKey struct {
+	incarnation uint64
+	id          string
+}
+
+// run is what the current entry adds to one incarnation.
+type run struct {
+	incarnation, start uint64
+	appends            []stream.StoredAppend
+}
+
+func newTxn(engine *storage.Engine, cachedStreams int) (*txn, error) {
+	sessions, err := loadSessions(engine)
+	if err != nil {
+		return nil, fmt.Errorf("load sessions: %w", err)
+	}
+	return &txn{
+		engine:    engine,
+		batch:     engine.NewBatch(),
+		globals:   engine.Globals(),
+		sessions:  sessions,
+		states:    newStates(engine, cachedStreams),
+		producers: map[producerKey]stream.ProducerState{},
+	}, nil
+}
+
+// begin starts an entry stamped at.
+func (t *txn) begin(at stream.Time) { t.globals.Now = max(t.globals.Now, at) }
+
+// decide lets the rules judge c and keeps what they decide.
+func (t *txn) decide(c stream.Command) stream.Result {
+	t.change.Reset()
+	result := stream.Decide(t, t.globals.Now, c, &t.change)
+	if t.change.Drawn != 0 {
+		t.globals.Incarnations = t.change.Drawn
+	}
+	if t.change.Opened {
+		t.sessions.open(t.change.Drawn, t.globals.Now, t.batch)
+	}
+	for i := range t.change.Streams {
+		t.putStream(&t.change.Streams[i])
+	}
+	for _, p := range t.change.Producers {
+		t.producers[producerKey{p.Incarnation, p.ID}] = p.State
+	}
+	for _, w := range t.change.Writes {
+		t.write(w)
+	}
+	for _, incarnation := range t.change.Dropped {
+		t.drop(incarnation)
+	}
+	return result
+}
+
+func (t *txn) putStream(c *stream.StreamChange) {
+	s := t.states.get(c.Name)
+	if !s.dirty {
+		s.dirty = true
+		t.dirty = append(t.dirty, s)
+	}
+	if c.Gone {
+		s.current = nil
+		return
+	}
+	next := c.State
+	s.current = &next
+}
+
+func (t *txn) write(w stream.Write) {
+	for i := range t.runs {
+		if t.runs[i].incarnation == w.Incarnation {
+			t.runs[i].appends = append(t.runs[i].appends, w.Append)
+			return
+		}
+	}
+	t.runs = append(t.runs, run{w.Incarnation, w.Pos, []stream.StoredAppend{w.Append}})
+}
+
+func (t *txn) drop(incarnation uint64) {
+	t.runs = slices.DeleteFunc(t.runs, func(r run) bool { return r.incarnation == incarnation })
+	for key := range t.producers {
+		if key.incarnation == incarnation {
+			delete(t.producers, key)
+		}
+	}
+	t.batch.DropIncarnation(incarnation)
+}
+
+// finish completes an entry: what it added to each stream becomes one record.
+func (t *txn) finish() {
+	for i := range t.runs {
+		r := &t.runs[i]
+		pieces := make([][]byte, 1, len(r.appends)+1)
+		pieces[0] = stream.AppendRecordHeader(nil, r.appends)
+		for _, a := range r.appends {
+			pieces = append(pieces, a.Data)
+		}
+		t.batch.PutRecord(r.incarnation, r.start, pieces...)
+	}
+	t.done = append(t.done, t.runs...)
+	clear(t.runs)
+	t.runs = t.runs[:0]
+}
+
+// commit writes all that was decided since the last commit, in one batch with
+// the index it covers, and returns the streams that changed.
+func (t *txn) commit() ([]published, error) {
+	changed := make([]published, 0, len(t.dirty))
+	for _, s := range t.dirty {
+		t.stage(s)
+		changed = append(changed, published{s.name, s.current})
+	}
+	t.dirty = t.dirty[:0]
+	for key, p := range t.producers {
+		t.buf = stream.AppendProducerState(t.buf[:0], p)
+		t.batch.PutProducer(key.incarnation, key.id, t.buf)
+	}
+	clear(t.producers)
+	if err := t.engine.Commit(t.batch, t.globals); err != nil {
+		return nil, fmt.Errorf("commit entry %d: %w", t.globals.Applied, err)
+	}
+	t.batch.Reset()
+	clear(t.done)
+	t.done = t.done[:0]
+	t.states.trim()
+	return changed, nil
+}
+
+// stage puts one changed stream, and its entry in the expiry index, into the
+// batch.
+func (t *txn) stage(s *state) {
+	s.dirty = false
+	var indexed stream.Time
+	if s.current == nil {
+		t.batch.DeleteStream(s.name)
+	} else {
+		indexed = s.current.Indexed
+		t.buf = stream.AppendState(t.buf[:0], s.current)
+		t.batch.PutStream(s.name, t.buf)
+	}
+	if indexed == s.indexed {
+		return
+	}
+	if s.indexed != 0 {
+		t.batch.DeleteDeadline(s.indexed, s.name)
+	}
+	if indexed != 0 {
+		t.batch.PutDeadline(indexed, s.name)
+	}
+	s.indexed = indexed
+}
