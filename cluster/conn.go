@@ -1,0 +1,117 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+)
+
+// writeTimeout bounds the writing of one frame.
+const writeTimeout = 10 * time.Second
+
+var errConnClosed = errors.New("the connection is closed")
+
+// rpcConn is the calling side of one RPC connection. Many calls share it; its
+// reader notices a dead peer while nobody calls, so that a call on a connection
+// that broke long ago fails before it is sent.
+type rpcConn struct {
+	conn net.Conn
+
+	writing sync.Mutex // one frame at a time
+
+	mu      sync.Mutex // guards what follows
+	next    uint64
+	pending map[uint64]chan frame
+	broken  error
+}
+
+func newRPCConn(c net.Conn) *rpcConn {
+	return &rpcConn{conn: c, pending: map[uint64]chan frame{}}
+}
+
+// read delivers answers until the connection ends.
+func (c *rpcConn) read() {
+	for {
+		f, err := readFrame(c.conn)
+		if err != nil {
+			c.fail(err)
+			return
+		}
+		c.mu.Lock()
+		answer := c.pending[f.id]
+		delete(c.pending, f.id)
+		c.mu.Unlock()
+		if answer != nil {
+			answer <- f
+		}
+	}
+}
+
+// fail closes the connection and tells all who wait on it.
+func (c *rpcConn) fail(err error) {
+	c.conn.Close()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.broken != nil {
+		return
+	}
+	c.broken = err
+	for id, answer := range c.pending {
+		close(answer)
+		delete(c.pending, id)
+	}
+}
+
+func (c *rpcConn) alive() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.broken == nil
+}
+
+// call sends one request and waits for its answer. An error is marked as not
+// proposed when the peer certainly did not get the whole request.
+func (c *rpcConn) call(ctx context.Context, method byte, body []byte) (frame, error) {
+	answer := make(chan frame, 1)
+	c.mu.Lock()
+	if c.broken != nil {
+		c.mu.Unlock()
+		return frame{}, notProposed(fmt.Errorf("call: %w", errConnClosed))
+	}
+	c.next++
+	id := c.next
+	c.pending[id] = answer
+	c.mu.Unlock()
+
+	if err := c.send(frame{id: id, code: method, body: body}); err != nil {
+		return frame{}, err
+	}
+	select {
+	case f, ok := <-answer:
+		if !ok {
+			return frame{}, fmt.Errorf("wait for the answer: %w", errConnClosed)
+		}
+		return f, nil
+	case <-ctx.Done():
+		c.mu.Lock()
+		delete(c.pending, id)
+		c.mu.Unlock()
+		return frame{}, fmt.Errorf("wait for the answer: %w", context.Cause(ctx))
+	}
+}
+
+func (c *rpcConn) send(f frame) error {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	if !c.alive() {
+		return notProposed(fmt.Errorf("send: %w", errConnClosed))
+	}
+	c.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+	if err := writeFrame(c.conn, f); err != nil {
+		c.fail(err)
+		return notProposed(err)
+	}
+	return nil
+}

@@ -1,0 +1,166 @@
+package cluster
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+const (
+	// hintPause is the time before a refused hint is sent again: the follower
+	// has not stored the entry yet.
+	hintPause = 300 * time.Microsecond
+	// hintTries bounds how often; after that raft's CommitTimeout does it.
+	hintTries = 100
+)
+
+// hint says that the entry at Index, which was proposed in Term, is committed.
+type hint struct{ Index, Term uint64 }
+
+// hinter tells followers what is committed as soon as the leader has applied it.
+// raft itself tells them only with the next entries or after CommitTimeout.
+//
+// A hint is an AppendEntries without entries, whose term is that of the entry
+// itself, taken while this node led that term. It is never raft's current term:
+// after stepping down that would claim another's leadership.
+type hinter struct {
+	send    func(to raft.Server, h hint) (stored bool, err error)
+	servers func() []raft.Server
+	self    raft.ServerID
+	spawn   func(func()) bool
+	ctx     context.Context
+
+	mu     sync.Mutex // guards what follows
+	newest hint
+	peers  map[raft.ServerID]chan struct{} // wakes the peer's goroutine
+}
+
+// note makes h the newest hint and wakes the senders. h was committed in a term
+// that this node led at this moment.
+func (t *hinter) note(h hint) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if h.Index <= t.newest.Index {
+		return
+	}
+	t.newest = h
+	for _, s := range t.servers() {
+		if s.ID == t.self {
+			continue
+		}
+		wake := t.peers[s.ID]
+		if wake == nil {
+			wake = make(chan struct{}, 1)
+			if !t.spawn(func() { t.run(s.ID, wake) }) {
+				return
+			}
+			t.peers[s.ID] = wake
+		}
+		select {
+		case wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// run sends the newest hint to one peer, one at a time, until the node closes or
+// the peer is no member any more.
+func (t *hinter) run(id raft.ServerID, wake chan struct{}) {
+	var sent uint64
+	for {
+		select {
+		case <-wake:
+		case <-t.ctx.Done():
+			return
+		}
+		for try := 0; try < hintTries; try++ {
+			to, ok := t.lookUp(id)
+			if !ok {
+				return
+			}
+			h := t.latest()
+			if h.Index <= sent {
+				break
+			}
+			stored, err := t.send(to, h)
+			if err != nil || stored {
+				sent = h.Index // after an error raft's own messages do it
+				break
+			}
+			select {
+			case <-time.After(hintPause):
+			case <-t.ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+func (t *hinter) latest() hint {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.newest
+}
+
+// lookUp finds a peer's entry in the configuration, and forgets the peer when
+// there is none.
+func (t *hinter) lookUp(id raft.ServerID) (raft.Server, bool) {
+	for _, s := range t.servers() {
+		if s.ID == id {
+			return s, true
+		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.peers, id)
+	return raft.Server{}, false
+}
+
+// AppliedHook is to be called after each applied batch with the last entry's
+// index and the entry's own term. It does not block.
+func (n *Node) AppliedHook(index, term uint64) {
+	s := n.seat.Load()
+	if s == nil || index == 0 {
+		return
+	}
+	if led, ok := s.leads(); !ok || led != term {
+		return
+	}
+	// The next entries carry the commit index themselves.
+	if s.raft.LastIndex() > index || n.proposer.queued() {
+		return
+	}
+	n.hinter.note(hint{Index: index, Term: term})
+}
+
+// sendHint reports whether the peer has stored the entry and so has taken the
+// hint, or will never take it.
+func (n *Node) sendHint(to raft.Server, h hint) (done bool, err error) {
+	s := n.seat.Load()
+	if led, ok := s.leads(); !ok || led != h.Term {
+		return true, nil // stepped down: what is left of the hint is void
+	}
+	var answer raft.AppendEntriesResponse
+	err = s.transport.AppendEntries(to.ID, to.Address, hintRequest(n.cfg.NodeID, s.transport.LocalAddr(), h), &answer)
+	if err != nil {
+		return false, err
+	}
+	return answer.Success || answer.Term > h.Term, nil
+}
+
+func hintRequest(id string, addr raft.ServerAddress, h hint) *raft.AppendEntriesRequest {
+	return &raft.AppendEntriesRequest{
+		RPCHeader: raft.RPCHeader{
+			ProtocolVersion: raft.ProtocolVersionMax,
+			ID:              []byte(id),
+			Addr:            []byte(addr),
+		},
+		Term:              h.Term,
+		Leader:            []byte(addr),
+		PrevLogEntry:      h.Index,
+		PrevLogTerm:       h.Term,
+		LeaderCommitIndex: h.Index,
+	}
+}

@@ -1,0 +1,205 @@
+package cluster
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	// changeTimeout bounds one change of the configuration.
+	changeTimeout = 5 * time.Second
+	// reportTimeout bounds one status exchange.
+	reportTimeout = time.Second
+)
+
+// memberTable holds the last report of each other member.
+type memberTable struct {
+	life time.Duration // how long a report counts as fresh
+
+	mu   sync.Mutex // guards seen
+	seen map[string]sighting
+}
+
+func (t *memberTable) get(id string) (sighting, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s, ok := t.seen[id]
+	return s, ok
+}
+
+func (t *memberTable) fresh(s sighting) bool { return time.Since(s.at) <= t.life }
+
+// put records a report. near says that its node has nearly all there is.
+func (t *memberTable) put(r report, near bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := time.Now()
+	before, known := t.seen[r.NodeID]
+	s := sighting{report: r, at: now}
+	switch {
+	case !near:
+	case known && !before.caughtUp.IsZero() && before.DirectoryID == r.DirectoryID && now.Sub(before.at) <= t.life:
+		s.caughtUp = before.caughtUp
+	default:
+		s.caughtUp = now
+	}
+	t.seen[r.NodeID] = s
+}
+
+// keep forgets all but the given members.
+func (t *memberTable) keep(servers []raft.Server) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for id := range t.seen {
+		if !hasServer(servers, id) {
+			delete(t.seen, id)
+		}
+	}
+}
+
+func findServer(servers []raft.Server, id string) (raft.Server, bool) {
+	for _, s := range servers {
+		if string(s.ID) == id {
+			return s, true
+		}
+	}
+	return raft.Server{}, false
+}
+
+func hasServer(servers []raft.Server, id string) bool {
+	_, ok := findServer(servers, id)
+	return ok
+}
+
+// wakeMembers asks for a status exchange now.
+func (n *Node) wakeMembers() {
+	select {
+	case n.exchangeNow <- struct{}{}:
+	default:
+	}
+}
+
+// exchangeReports asks every other member how it is, at each StatusInterval and
+// when the leader changes.
+func (n *Node) exchangeReports(s *seat, stop <-chan struct{}) {
+	tick := time.NewTicker(n.cfg.StatusInterval)
+	defer tick.Stop()
+	for {
+		servers, _ := s.servers()
+		n.members.keep(servers)
+		var g errgroup.Group
+		for _, server := range servers {
+			if id := string(server.ID); id != n.cfg.NodeID {
+				g.Go(func() error { n.exchangeWith(id); return nil })
+			}
+		}
+		g.Wait()
+		select {
+		case <-tick.C:
+		case <-n.exchangeNow:
+		case <-stop:
+			return
+		}
+	}
+}
+
+func (n *Node) exchangeWith(id string) {
+	addr := n.book.addrOf(id)
+	if addr == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(n.ctx, reportTimeout)
+	defer cancel()
+	start := time.Now()
+	r, err := callJSON[report](n.ownReport(), func(body []byte) (frame, error) {
+		return n.pool.call(ctx, id, addr, laneSmall, methodStatus, body)
+	})
+	if err != nil || r.NodeID != id {
+		n.log.Debug("no report", "from", id, "err", err)
+		return
+	}
+	n.clock.observe(id, r.Clock.Add(time.Since(start)/2))
+	n.noteReport(r)
+}
+
+// noteReport records what a member says of itself.
+func (n *Node) noteReport(r report) {
+	near := r.Applied+n.cfg.ReadyLagMax >= n.machine.Applied()
+	n.members.put(r, near)
+	if r.GossipAddr != "" {
+		n.disco.Seed([]string{r.GossipAddr}) // gossip forgets a node that was away for long
+	}
+}
+
+// serveStatus answers a member's report with this node's own.
+func (n *Node) serveStatus(theirs report) (report, error) {
+	if s := n.seat.Load(); s != nil {
+		if servers, _ := s.servers(); hasServer(servers, theirs.NodeID) && theirs.NodeID != n.cfg.NodeID {
+			n.noteReport(theirs)
+		}
+	}
+	return n.ownReport(), nil
+}
+
+// tendMembers is the leader's care for the configuration: it follows members
+// that moved, and gives a vote to those that have caught up.
+func (n *Node) tendMembers(ctx context.Context, s *seat) {
+	tick := time.NewTicker(n.cfg.StatusInterval)
+	defer tick.Stop()
+	for {
+		n.tendOnce(s)
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// tendOnce makes at most one change: the next is judged by its result.
+func (n *Node) tendOnce(s *seat) {
+	n.changing.Lock()
+	defer n.changing.Unlock()
+	servers, index := s.servers()
+	for _, server := range servers {
+		id := string(server.ID)
+		if id == n.cfg.NodeID {
+			if string(server.Address) != n.cfg.AdvertisePeer {
+				n.readdress(s, server, n.cfg.AdvertisePeer, index)
+				return
+			}
+			continue
+		}
+		if addr := n.book.addrOf(id); addr != "" && addr != string(server.Address) {
+			n.readdress(s, server, addr, index)
+			return
+		}
+		if server.Suffrage != raft.Voter && n.deservesVote(id) {
+			n.log.Info("member caught up; it gets a vote", "node", id)
+			if err := s.raft.AddVoter(server.ID, server.Address, index, changeTimeout).Error(); err != nil {
+				n.log.Warn("member could not be given a vote", "node", id, "err", err)
+			}
+			return
+		}
+	}
+}
+
+// deservesVote reports that a member has been caught up for StabilizationTime.
+func (n *Node) deservesVote(id string) bool {
+	m, ok := n.members.get(id)
+	return ok && n.members.fresh(m) && !m.Closing && !m.caughtUp.IsZero() && time.Since(m.caughtUp) >= n.cfg.StabilizationTime
+}
+
+// readdress records a member's new peer address, and leaves its vote as it is.
+func (n *Node) readdress(s *seat, server raft.Server, addr string, index uint64) {
+	change := s.raft.AddNonvoter
+	if server.Suffrage == raft.Voter {
+		change = s.raft.AddVoter
+	}
+	err := change(server.ID, raft.ServerAddress(addr), index, changeTimeout).Error()
+	n.log.Info("member moved", "node", server.ID, "from", server.Address, "to", addr, "err", err)
+}

@@ -1,0 +1,217 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"mainstem/stream"
+)
+
+const (
+	// drainTimeout bounds how long Close waits for what was accepted.
+	drainTimeout = 10 * time.Second
+	// transferTimeout bounds how long Close tries to hand leadership over.
+	transferTimeout = 5 * time.Second
+	// transferPause is the time between attempts to hand leadership over.
+	transferPause = 50 * time.Millisecond
+)
+
+// Node is this process's seat in the cluster.
+type Node struct {
+	cfg     Config
+	log     *slog.Logger
+	machine Machine
+	stores  Stores
+	network Network
+	disco   Discovery
+	others  []string // join addresses but this node's own
+	metrics *metrics
+
+	ctx     context.Context // ends when Close has drained
+	cancel  context.CancelFunc
+	group   group         // all goroutines, but those that use raft's futures
+	raftUse group         // goroutines that use raft's futures; end before raft
+	stop    chan struct{} // ends raftUse
+
+	port      *port
+	pool      *pool
+	book      *book
+	clock     *clock
+	leader    *leaderWatch
+	proposer  proposer
+	fences    fences // for this node's callers
+	ownFences fences // of this node as leader
+	hinter    hinter
+	members   memberTable
+	grants    grants
+	tenure    tenure
+	applying  gate // entries given to raft.Apply
+
+	changing    sync.Mutex // one change of the configuration at a time
+	exchangeNow chan struct{}
+	warned      struct {
+		sync.Mutex // guards peers
+		peers      map[string]int
+	}
+
+	seat     atomic.Pointer[seat] // nil until admitted
+	admitted chan struct{}        // closed with seat
+
+	admission sync.Mutex // one attempt to take the seat at a time
+	id        atomic.Pointer[Identity]
+
+	closeOnce sync.Once
+	closeErr  error
+}
+
+// Open starts this node. A node with state continues; a fresh one founds a
+// cluster or joins one in the background, and answers no raft request before.
+func Open(cfg Config, m Machine, stores Stores, network Network, disco Discovery) (*Node, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	cfg = cfg.withDefaults()
+	id, hasState, err := loadIdentity(cfg.NodeID, stores)
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{
+		cfg: cfg, log: cfg.Log.With("node", cfg.NodeID), machine: m, stores: stores, network: network, disco: disco,
+		stop: make(chan struct{}), exchangeNow: make(chan struct{}, 1), admitted: make(chan struct{}),
+	}
+	n.id.Store(&id)
+	n.ctx, n.cancel = context.WithCancel(context.Background())
+	n.assemble()
+	if n.metrics, err = newMetrics(cfg.Metrics, n.gauges()); err != nil {
+		n.cancel()
+		return nil, err
+	}
+	n.proposer.metrics = n.metrics
+	if err := n.start(hasState); err != nil {
+		return nil, errors.Join(err, n.Close())
+	}
+	return n, nil
+}
+
+// assemble makes the parts know each other.
+func (n *Node) assemble() {
+	n.warned.peers = map[string]int{}
+	n.clock = newClock(n.cfg.Now, n.log)
+	n.leader = newLeaderWatch(n.ctx)
+	n.members = memberTable{life: reachableIntervals * n.cfg.StatusInterval, seen: map[string]sighting{}}
+	n.book = &book{cluster: n.clusterID, gossip: n.disco.Peers, servers: n.servers}
+	n.pool = newPool(n.dialPeer, n.group.spawn)
+	n.proposer = proposer{
+		maxBytes: n.cfg.MaxBatchBytes, maxCommands: n.cfg.MaxBatchCommands,
+		inFlightMax: n.batchesInFlight, send: n.sendBatch, spawn: n.group.spawn,
+	}
+	n.proposer.init()
+	n.fences = fences{round: n.fenceRound, spawn: n.group.spawn, ctx: n.ctx}
+	n.ownFences = fences{round: n.ownRound, spawn: n.raftUse.spawn, ctx: n.ctx}
+	n.hinter = hinter{
+		send: n.sendHint, servers: n.servers, self: raft.ServerID(n.cfg.NodeID),
+		spawn: n.group.spawn, ctx: n.ctx, peers: map[raft.ServerID]chan struct{}{},
+	}
+}
+
+func (n *Node) start(hasState bool) error {
+	listener, err := n.network.Listen()
+	if err != nil {
+		return err
+	}
+	n.port = &port{
+		listener: listener, me: n.welcome, judge: n.judge, handle: n.handle,
+		raft: make(chan net.Conn), onReject: n.rejected, conns: map[net.Conn]struct{}{},
+	}
+	for _, addr := range n.cfg.Join {
+		if addr = strings.TrimSpace(addr); addr != "" && !n.disco.Self(addr) {
+			n.others = append(n.others, addr)
+		}
+	}
+	if hasState {
+		if len(n.others) > 0 || n.cfg.BootstrapExpect > 1 {
+			n.log.Info("this node has state; join and bootstrap-expect are ignored, but for finding gossip", "cluster", n.clusterID())
+		}
+		if err := n.takeSeat(n.clusterID(), nil, "continued"); err != nil {
+			return err
+		}
+	}
+	n.group.spawn(func() { n.port.serve(n.ctx, n.group.spawn) })
+	if err := n.disco.Start(n.ownPeer(), n.others); err != nil {
+		return fmt.Errorf("start gossip: %w", err)
+	}
+	if !hasState {
+		n.group.spawn(n.seekAdmission)
+	}
+	return nil
+}
+
+// takeSeat makes this node a member: what cluster it belongs to is durable
+// before raft starts. founders, if any, begin the log.
+func (n *Node) takeSeat(clusterID string, founders []raft.Server, how string) error {
+	n.admission.Lock()
+	defer n.admission.Unlock()
+	if n.seat.Load() != nil {
+		return nil
+	}
+	if n.ctx.Err() != nil {
+		return ErrClosing
+	}
+	if founders != nil {
+		if err := n.beginLog(clusterID, founders); err != nil {
+			return err
+		}
+	}
+	if id := n.identity(); id.ClusterID != clusterID {
+		id.ClusterID = clusterID
+		if err := n.stores.Identity.Save(id); err != nil {
+			return fmt.Errorf("save node identity: %w", err)
+		}
+		n.id.Store(&id)
+	}
+	s, err := n.openSeat()
+	if err != nil {
+		return err
+	}
+	n.seat.Store(s)
+	close(n.admitted)
+	n.log.Info("member of a cluster", "cluster", clusterID, "how", how)
+	n.raftUse.spawn(func() { n.watchLeader(s, n.stop) })
+	n.raftUse.spawn(func() { n.watchLeadership(s, n.stop) })
+	n.raftUse.spawn(func() { n.exchangeReports(s, n.stop) })
+	n.raftUse.spawn(func() { n.remindFounders(s, n.stop) })
+	n.group.spawn(func() {
+		if err := n.disco.Publish(n.ownPeer()); err != nil {
+			n.log.Warn("membership not published", "err", err)
+		}
+	})
+	return nil
+}
+
+// Submit puts a command into the log and returns what the machine made of it.
+func (n *Node) Submit(ctx context.Context, c stream.Command) (stream.Result, error) {
+	return n.proposer.submit(ctx, c)
+}
+
+// batchesInFlight is one on a single node, where a second would only make both
+// wait for the disk, and two in a cluster.
+func (n *Node) batchesInFlight() int {
+	if n.cfg.BatchesInFlight > 0 {
+		return n.cfg.BatchesInFlight
+	}
+	if s := n.seat.Load(); s != nil && s.alone(n.cfg.NodeID) {
+		return 1
+	}
+	return 2
+}
+
+func (n *Node) identity() Identity { return *n.id.Load() }

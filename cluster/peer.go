@@ -1,0 +1,192 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+const (
+	// connsMax bounds the connections to the peer port.
+	connsMax = 1024
+	// raftConnsMax bounds raft connections that wait to be picked up.
+	raftConnsMax = 64
+
+	acceptPause = 20 * time.Millisecond
+)
+
+// port is this node's peer port: one listener, whose connections begin with a
+// handshake and then go to raft or to the RPC server.
+type port struct {
+	listener net.Listener
+	me       func() welcome
+	judge    func(hello) string
+	handle   handler
+	raft     chan net.Conn // handed to raft's transport
+	onReject func(remote net.Addr, h hello, err error)
+
+	mu     sync.Mutex // guards what follows
+	conns  map[net.Conn]struct{}
+	closed bool
+}
+
+// serve accepts connections until the listener is closed.
+func (p *port) serve(ctx context.Context, spawn func(func()) bool) {
+	for {
+		c, err := p.listener.Accept()
+		if err != nil {
+			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
+				return
+			}
+			select { // such as too many open files: it may pass
+			case <-time.After(acceptPause):
+			case <-ctx.Done():
+				return
+			}
+			continue
+		}
+		if !p.track(c) {
+			c.Close()
+			continue
+		}
+		if !spawn(func() { p.take(ctx, c) }) {
+			p.forget(c)
+		}
+	}
+}
+
+// take performs the handshake and serves the connection.
+func (p *port) take(ctx context.Context, c net.Conn) {
+	h, err := receive(c, p.me, p.judge)
+	if err != nil {
+		p.forget(c)
+		p.onReject(c.RemoteAddr(), h, err)
+		return
+	}
+	if h.Kind == connRaft {
+		select {
+		case p.raft <- &trackedConn{Conn: c, forget: p.forget}:
+		case <-ctx.Done():
+			p.forget(c)
+		}
+		return
+	}
+	defer p.forget(c)
+	serveFrames(ctx, c, h.Kind, p.handle)
+}
+
+func (p *port) track(c net.Conn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed || len(p.conns) >= connsMax {
+		return false
+	}
+	p.conns[c] = struct{}{}
+	return true
+}
+
+func (p *port) forget(c net.Conn) {
+	p.mu.Lock()
+	delete(p.conns, c)
+	p.mu.Unlock()
+	c.Close()
+}
+
+// close stops listening and ends every connection.
+func (p *port) close() error {
+	err := p.listener.Close()
+	p.mu.Lock()
+	p.closed = true
+	for c := range p.conns {
+		c.Close()
+	}
+	p.mu.Unlock()
+	return err
+}
+
+// trackedConn leaves the table of connections when it is closed.
+type trackedConn struct {
+	net.Conn
+	forget func(net.Conn)
+}
+
+func (c *trackedConn) Close() error {
+	c.forget(c.Conn)
+	return nil
+}
+
+// stream is the raft.StreamLayer: raft's connections, incoming and outgoing.
+type streamLayer struct {
+	incoming chan net.Conn
+	dial     func(ctx context.Context, h hello, addr string) (net.Conn, error)
+	idOf     func(addr string) string
+	addr     peerAddr
+	done     chan struct{}
+	once     sync.Once
+
+	mu  sync.Mutex // guards out
+	out map[net.Conn]struct{}
+}
+
+// peerAddr is an address as others dial it: a name, which raft keeps.
+type peerAddr string
+
+func (peerAddr) Network() string  { return "tcp" }
+func (a peerAddr) String() string { return string(a) }
+
+func (s *streamLayer) Accept() (net.Conn, error) {
+	select {
+	case c := <-s.incoming:
+		return c, nil
+	case <-s.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (s *streamLayer) Addr() net.Addr { return s.addr }
+
+// Dial connects to a member's raft. The handshake names who is meant, so that
+// an address which now belongs to another member cannot answer for it.
+func (s *streamLayer) Dial(address raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), min(timeout, dialTimeout+handshakeTimeout))
+	defer cancel()
+	addr := string(address)
+	c, err := s.dial(ctx, hello{Kind: connRaft, To: s.idOf(addr)}, addr)
+	if err != nil {
+		return nil, fmt.Errorf("connect to raft at %s: %w", addr, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.done:
+		c.Close()
+		return nil, net.ErrClosed
+	default:
+	}
+	s.out[c] = struct{}{}
+	return &trackedConn{Conn: c, forget: s.forget}, nil
+}
+
+func (s *streamLayer) forget(c net.Conn) {
+	s.mu.Lock()
+	delete(s.out, c)
+	s.mu.Unlock()
+	c.Close()
+}
+
+// Close ends raft's outgoing connections, so that nothing of raft waits for a
+// peer that does not answer. The port ends the incoming ones.
+func (s *streamLayer) Close() error {
+	s.once.Do(func() { close(s.done) })
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.out {
+		c.Close()
+	}
+	return nil
+}

@@ -1,0 +1,163 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"mainstem/stream"
+)
+
+const (
+	// leaderPause is how long a batch waits before it looks for a leader again
+	// when no change of leader wakes it.
+	leaderPause = 20 * time.Millisecond
+)
+
+// sendBatch brings one batch into the log and finishes it. What certainly was
+// not proposed is tried again until SubmitTimeout; what may have been is not.
+func (n *Node) sendBatch(b *batch) {
+	deadline := b.opened.Add(n.cfg.SubmitTimeout)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		reign := n.leader.get()
+		results, err := n.tryBatch(reign, deadline, b)
+		if !isNotProposed(err) {
+			b.finish(results, err)
+			return
+		}
+		n.log.Debug("batch not proposed", "leader", reign.ID, "err", err)
+		switch {
+		case n.ctx.Err() != nil, n.proposer.shutting() && reign.ID == "":
+			b.finish(nil, fmt.Errorf("%w (%w)", ErrClosing, err))
+			return
+		case !time.Now().Before(deadline):
+			b.finish(nil, fmt.Errorf("%w (%w)", ErrNoLeader, err))
+			return
+		}
+		timer.Reset(leaderPause)
+		select {
+		case <-reign.changed:
+		case <-timer.C:
+		case <-n.ctx.Done():
+		}
+	}
+}
+
+// tryBatch proposes b once, here or through the leader.
+func (n *Node) tryBatch(reign reign, deadline time.Time, b *batch) ([]stream.Result, error) {
+	s := n.seat.Load()
+	switch {
+	case s == nil:
+		return nil, notProposed(errors.New("this node has not been admitted to a cluster yet"))
+	case reign.ID == "":
+		return nil, notProposed(errors.New("no leader is known"))
+	case reign.ID == n.cfg.NodeID:
+		start := time.Now()
+		results, err := n.apply(s, b.envelope, b.commands)
+		n.metrics.stageRaft.Observe(time.Since(start).Seconds())
+		return results, err
+	}
+	start := time.Now()
+	results, err := n.forward(reign, deadline, b)
+	n.metrics.stageForward.Observe(time.Since(start).Seconds())
+	n.metrics.forwards.WithLabelValues(forwardResult(err)).Inc()
+	return results, err
+}
+
+func forwardResult(err error) string {
+	switch {
+	case err == nil:
+		return "ok"
+	case isNotProposed(err):
+		return "not_proposed"
+	}
+	return "unknown"
+}
+
+// apply proposes an envelope on the leader. commands is how many it holds.
+func (n *Node) apply(s *seat, envelope []byte, commands int) ([]stream.Result, error) {
+	if !n.applying.enter() {
+		return nil, notProposed(ErrClosing)
+	}
+	defer n.applying.leave()
+	if _, leads := s.leads(); !leads {
+		return nil, notProposed(raft.ErrNotLeader)
+	}
+	if err := stream.Stamp(envelope, n.clock.stamp()); err != nil {
+		return nil, &refusal{err.Error()}
+	}
+	f := s.raft.Apply(envelope, n.cfg.SubmitTimeout)
+	if err := f.Error(); err != nil {
+		return nil, proposeError(err)
+	}
+	results, ok := f.Response().([]stream.Result)
+	if !ok || commands >= 0 && len(results) != commands {
+		return nil, fmt.Errorf("%w (the machine gave %d results for %d commands)", ErrOutcomeUnknown, len(results), commands)
+	}
+	return results, nil
+}
+
+// proposeError sorts raft's errors by whether the entry may be in the log.
+func proposeError(err error) error {
+	switch {
+	case errors.Is(err, raft.ErrNotLeader),
+		errors.Is(err, raft.ErrLeadershipTransferInProgress),
+		errors.Is(err, raft.ErrEnqueueTimeout):
+		return notProposed(err)
+	}
+	return fmt.Errorf("%w (%w)", ErrOutcomeUnknown, err)
+}
+
+// forward sends a batch to the leader: one hop, the same bytes.
+func (n *Node) forward(leader reign, deadline time.Time, b *batch) ([]stream.Result, error) {
+	ctx, cancel := context.WithDeadline(leader.ctx, deadline)
+	defer cancel()
+	f, err := n.pool.call(ctx, leader.ID, n.addrOf(leader), laneBatches, methodBatch, b.envelope)
+	if err != nil {
+		if isNotProposed(err) {
+			return nil, err
+		}
+		return nil, fmt.Errorf("%w (forward to node %q: %w)", ErrOutcomeUnknown, leader.ID, err)
+	}
+	body, err := unpack(f)
+	if err != nil {
+		return nil, err
+	}
+	results, err := stream.DecodeResults(body)
+	if err != nil || len(results) != b.commands {
+		return nil, fmt.Errorf("%w (node %q gave %d results for %d commands: %v)", ErrOutcomeUnknown, leader.ID, len(results), b.commands, err)
+	}
+	return results, nil
+}
+
+// addrOf is where to reach a leader.
+func (n *Node) addrOf(leader reign) string {
+	if addr := n.book.addrOf(leader.ID); addr != "" {
+		return addr
+	}
+	return leader.Addr
+}
+
+// serveBatch proposes what another node forwarded. It does not hop again.
+func (n *Node) serveBatch(envelope []byte) ([]byte, error) {
+	s := n.seat.Load()
+	if s == nil {
+		return nil, notProposed(errors.New("this node has not been admitted to a cluster yet"))
+	}
+	if len(envelope) > entryBytesMax {
+		return nil, &refusal{ErrTooLarge.Error()}
+	}
+	if _, _, err := stream.ParseHeader(envelope); err != nil {
+		return nil, &refusal{err.Error()}
+	}
+	results, err := n.apply(s, envelope, -1)
+	if err != nil {
+		return nil, err
+	}
+	return stream.AppendResults(nil, results), nil
+}

@@ -1,0 +1,141 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+const (
+	// raftTimeout bounds one raft request; a snapshot gets it per 256 KiB.
+	raftTimeout = 5 * time.Second
+	raftPoolMax = 3
+)
+
+// seat is this node's part in raft. It exists once the node is admitted: until
+// then the node answers no raft request, so that an empty directory cannot vote.
+type seat struct {
+	raft      *raft.Raft
+	transport *raft.NetworkTransport
+	layer     *streamLayer
+	log       *typedLog
+}
+
+// beginLog writes the configuration that a new cluster's log begins with. What
+// cluster it is goes first, for a crash before the identity is saved.
+func (n *Node) beginLog(clusterID string, founders []raft.Server) error {
+	st := n.stores
+	if err := st.Stable.Set([]byte(foundingKey), []byte(clusterID)); err != nil {
+		return fmt.Errorf("record the cluster to found: %w", err)
+	}
+	if currentTerm(st.Stable) != 0 { // left by a crash in the midst of this
+		if err := st.Stable.SetUint64([]byte(currentTermKey), 0); err != nil {
+			return fmt.Errorf("reset the raft term: %w", err)
+		}
+	}
+	rc := raft.DefaultConfig()
+	n.cfg.applyTo(rc)
+	err := raft.BootstrapCluster(rc, st.Log, st.Stable, st.Snapshots, nil, raft.Configuration{Servers: founders})
+	if err != nil {
+		return fmt.Errorf("begin the log of a new cluster: %w", err)
+	}
+	return nil
+}
+
+// openSeat starts raft.
+func (n *Node) openSeat() (*seat, error) {
+	layer := &streamLayer{
+		incoming: n.port.raft,
+		dial:     n.dialPeer,
+		idOf:     n.book.idOf,
+		addr:     peerAddr(n.cfg.AdvertisePeer),
+		done:     make(chan struct{}),
+		out:      map[net.Conn]struct{}{},
+	}
+	logger := newRaftLogger(n.log)
+	log := newTypedLog(n.stores.Log)
+	cache, err := raft.NewLogCache(raftCacheLogs, log)
+	if err != nil {
+		return nil, fmt.Errorf("make the raft log cache: %w", err)
+	}
+	rc := raft.DefaultConfig()
+	n.cfg.applyTo(rc)
+	rc.Logger = logger
+	settled := raft.ReloadableConfig{
+		TrailingLogs: rc.TrailingLogs, SnapshotInterval: rc.SnapshotInterval, SnapshotThreshold: rc.SnapshotThreshold,
+		HeartbeatTimeout: rc.HeartbeatTimeout, ElectionTimeout: rc.ElectionTimeout,
+	}
+	rc.HeartbeatTimeout += time.Millisecond
+	rc.ElectionTimeout += time.Millisecond
+
+	transport := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+		Stream:                layer,
+		ServerAddressProvider: n.book,
+		MaxPool:               raftPoolMax,
+		Timeout:               raftTimeout,
+		Logger:                logger,
+	})
+	r, err := raft.NewRaft(rc, n.machine, cache, n.stores.Stable, n.stores.Snapshots, transport)
+	if err != nil {
+		transport.Close()
+		return nil, fmt.Errorf("start raft: %w", err)
+	}
+	s := &seat{raft: r, transport: transport, layer: layer, log: log}
+	if s.alone(n.cfg.NodeID) {
+		// A shorter heartbeat timeout than before makes raft look at once
+		// whether there is a leader: a single node need not wait for one.
+		if err := r.ReloadConfig(settled); err != nil {
+			return nil, errors.Join(fmt.Errorf("settle raft's timeouts: %w", err), s.close(func() {}))
+		}
+	}
+	return s, nil
+}
+
+// alone reports that nobody else votes.
+func (s *seat) alone(id string) bool {
+	servers, _ := s.servers()
+	for _, server := range servers {
+		if server.Suffrage == raft.Voter && string(server.ID) != id {
+			return false
+		}
+	}
+	return hasServer(servers, id)
+}
+
+// close stops raft. The futures of what was proposed must have been waited for.
+// hangUp ends the incoming connections.
+func (s *seat) close(hangUp func()) error {
+	stopping := s.raft.Shutdown()
+	s.layer.Close() // or raft would wait for peers that do not answer ...
+	hangUp()        // ... or for a snapshot that does not arrive
+	err := stopping.Error()
+	s.transport.CloseStreams()
+	s.transport.Close()
+	if err != nil {
+		return fmt.Errorf("stop raft: %w", err)
+	}
+	return nil
+}
+
+// leads returns the term that this node leads. The term only grows, and a node
+// leaves the leader's state before its term changes, so an equal term on both
+// sides of the state is the one it leads.
+func (s *seat) leads() (term uint64, yes bool) {
+	before := s.raft.CurrentTerm()
+	if s.raft.State() != raft.Leader {
+		return 0, false
+	}
+	return before, s.raft.CurrentTerm() == before
+}
+
+// servers is raft's latest configuration, committed or not.
+func (s *seat) servers() ([]raft.Server, uint64) {
+	f := s.raft.GetConfiguration()
+	if f.Error() != nil {
+		return nil, 0
+	}
+	return f.Configuration().Servers, f.Index()
+}

@@ -1,0 +1,189 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// reachableIntervals is how many status intervals old a report may be for its
+// node to count as reachable.
+const reachableIntervals = 3
+
+// report is what members tell each other of themselves.
+type report struct {
+	NodeID      string    `json:"node_id"`
+	DirectoryID string    `json:"directory_id"`
+	Version     string    `json:"version,omitempty"`
+	HTTPAddr    string    `json:"http_addr,omitempty"`
+	GossipAddr  string    `json:"gossip_addr,omitempty"`
+	Clock       time.Time `json:"clock"`
+	Applied     uint64    `json:"applied"`
+	Tenure      bool      `json:"tenure,omitempty"` // leads, with its barrier passed
+	Closing     bool      `json:"closing,omitempty"`
+}
+
+// sighting is the last report of a member.
+type sighting struct {
+	report
+	at       time.Time // of this process's monotonic clock
+	caughtUp time.Time // since when its lag has been small; zero when it is not
+}
+
+// Status describes the cluster as this node sees it.
+type Status struct {
+	NodeID           string   `json:"node_id"`
+	ClusterID        string   `json:"cluster_id"`
+	Leader           string   `json:"leader"` // "" when none is known
+	Term             uint64   `json:"term"`
+	CommitIndex      uint64   `json:"commit_index"`
+	AppliedIndex     uint64   `json:"applied_index"`
+	LastIndex        uint64   `json:"last_index"`
+	FailureTolerance int      `json:"failure_tolerance"`
+	Members          []Member `json:"members"`
+}
+
+// Member is one node in the log's configuration.
+type Member struct {
+	NodeID    string `json:"node_id"`
+	PeerAddr  string `json:"peer_addr"`
+	HTTPAddr  string `json:"http_addr"`
+	Version   string `json:"version"`
+	Voter     bool   `json:"voter"`
+	Leader    bool   `json:"leader"`
+	Reachable bool   `json:"reachable"` // from this node
+	Applied   uint64 `json:"applied"`
+	Lag       uint64 `json:"lag"` // behind the most advanced member
+}
+
+// Status describes the cluster. It asks nobody: members report to each other
+// every StatusInterval.
+func (n *Node) Status(context.Context) Status {
+	leader := n.leader.get()
+	st := Status{
+		NodeID:       n.cfg.NodeID,
+		ClusterID:    n.clusterID(),
+		Leader:       leader.ID,
+		AppliedIndex: n.machine.Applied(),
+		Members:      []Member{},
+	}
+	s := n.seat.Load()
+	if s == nil {
+		return st
+	}
+	st.Term, st.CommitIndex, st.LastIndex = s.raft.CurrentTerm(), s.raft.CommitIndex(), s.raft.LastIndex()
+	servers, _ := s.servers()
+	head := st.AppliedIndex
+	for _, server := range servers {
+		m := n.member(server)
+		m.Leader = m.NodeID == leader.ID
+		head = max(head, m.Applied)
+		st.Members = append(st.Members, m)
+	}
+	for i := range st.Members {
+		st.Members[i].Lag = head - st.Members[i].Applied
+	}
+	st.FailureTolerance = failureTolerance(st.Members)
+	return st
+}
+
+func (n *Node) member(server raft.Server) Member {
+	m := Member{NodeID: string(server.ID), PeerAddr: string(server.Address), Voter: server.Suffrage == raft.Voter}
+	if m.NodeID == n.cfg.NodeID {
+		m.HTTPAddr, m.Version, m.Reachable, m.Applied = n.cfg.AdvertiseHTTP, n.cfg.Version, true, n.machine.Applied()
+		return m
+	}
+	if r, ok := n.members.get(m.NodeID); ok {
+		m.HTTPAddr, m.Version, m.Applied = r.HTTPAddr, r.Version, r.Applied
+		m.Reachable = n.members.fresh(r)
+	}
+	return m
+}
+
+// failureTolerance is how many of the reachable voters may fail before writes
+// stop.
+func failureTolerance(members []Member) int {
+	voters, reachable := 0, 0
+	for _, m := range members {
+		if m.Voter {
+			voters++
+			if m.Reachable {
+				reachable++
+			}
+		}
+	}
+	return max(0, reachable-(voters/2+1))
+}
+
+// Leader returns who leads and since when this node knows it.
+func (n *Node) Leader() (id string, since time.Time, known bool) {
+	r := n.leader.get()
+	return r.ID, r.Since, r.ID != ""
+}
+
+// LeaderContact returns when, by the node's clock, this node last heard of a
+// leader, and whether one is known now. The zero time means never.
+func (n *Node) LeaderContact() (last time.Time, known bool) {
+	s := n.seat.Load()
+	if s == nil {
+		return time.Time{}, false
+	}
+	_, _, known = n.Leader()
+	if _, leads := s.leads(); leads {
+		return n.cfg.Now(), known
+	}
+	contact := s.raft.LastContact()
+	if contact.IsZero() {
+		return time.Time{}, known
+	}
+	return n.cfg.Now().Add(-time.Since(contact)), known
+}
+
+// Ready returns nil when this node can serve: it is a member, knows a leader,
+// and has nearly all that the leader has. The error says what is missing.
+func (n *Node) Ready() error {
+	s := n.seat.Load()
+	leader := n.leader.get()
+	switch {
+	case n.proposer.shutting():
+		return errors.New("this node is stopping")
+	case s == nil:
+		return errors.New("this node has not been admitted to a cluster yet")
+	case leader.ID == "":
+		return errors.New("no leader is known")
+	case leader.ID == n.cfg.NodeID:
+		if _, ok := n.inTenure(s); !ok {
+			return errors.New("this node leads but has not yet applied all that was committed before")
+		}
+		return nil
+	}
+	r, ok := n.members.get(leader.ID)
+	if !ok || !n.members.fresh(r) {
+		return fmt.Errorf("the leader %q has not reported yet how far it is", leader.ID)
+	}
+	if applied := n.machine.Applied(); applied+n.cfg.ReadyLagMax < r.Applied {
+		return fmt.Errorf("this node is %d log entries behind the leader", r.Applied-applied)
+	}
+	return nil
+}
+
+// ownReport is what this node says of itself.
+func (n *Node) ownReport() report {
+	r := report{
+		NodeID:      n.cfg.NodeID,
+		DirectoryID: n.directoryID(),
+		Version:     n.cfg.Version,
+		HTTPAddr:    n.cfg.AdvertiseHTTP,
+		GossipAddr:  n.disco.GossipAddr(),
+		Clock:       n.cfg.Now(),
+		Applied:     n.machine.Applied(),
+		Closing:     n.proposer.shutting(),
+	}
+	if s := n.seat.Load(); s != nil {
+		_, r.Tenure = n.inTenure(s)
+	}
+	return r
+}

@@ -1,0 +1,258 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"mainstem/stream"
+)
+
+// batch is one envelope on its way into the log.
+type batch struct {
+	envelope []byte // given to raft or to a peer as it is; never reused
+	commands int
+	opened   time.Time
+	done     chan struct{} // closed once results or err is set
+	results  []stream.Result
+	err      error
+}
+
+func (b *batch) finish(results []stream.Result, err error) {
+	b.results, b.err = results, err
+	close(b.done)
+}
+
+// result is the outcome of the i-th command of a finished batch.
+func (b *batch) result(i int) (stream.Result, error) {
+	if b.err != nil {
+		return stream.Result{}, b.err
+	}
+	return b.results[i], nil
+}
+
+// proposer gathers commands into batches and sends them on, a few at a time. All
+// commands that wait while the slots are taken go together.
+type proposer struct {
+	maxBytes    int
+	maxCommands int
+	inFlightMax func() int
+	send        func(*batch) // puts it into the log; returns when it is finished
+	spawn       func(func()) bool
+	metrics     *metrics
+
+	mu       sync.Mutex // guards what follows
+	open     *batch     // takes commands; never nil
+	room     chan struct{}
+	alone    []*batch // of one large command each, in order
+	waiting  int      // callers that wait for room
+	inFlight int
+	closing  bool
+	idle     chan struct{} // closed when closing and nothing is left
+}
+
+var envelopeHeaderLen = len(stream.NewEnvelope(nil))
+
+// scratchKeep is the largest buffer that is kept for the next command.
+const scratchKeep = 64 << 10
+
+var scratch = sync.Pool{New: func() any { return new([]byte) }}
+
+func (p *proposer) init() {
+	p.open = newBatch(0)
+	p.room = make(chan struct{})
+	p.idle = make(chan struct{})
+}
+
+func newBatch(bytes int) *batch {
+	// Session and sequence are 0: a node has no session, and what may have been
+	// proposed is never proposed again.
+	return &batch{
+		envelope: stream.NewEnvelope(make([]byte, 0, bytes+envelopeHeaderLen)),
+		done:     make(chan struct{}),
+	}
+}
+
+// submit puts one command into a batch and waits for its result.
+func (p *proposer) submit(ctx context.Context, c stream.Command) (stream.Result, error) {
+	// Encoded outside the lock, behind room for an envelope's header: a large
+	// command becomes a batch of its own without another copy.
+	buf := scratch.Get().(*[]byte)
+	*buf = stream.AppendToEnvelope(stream.NewEnvelope((*buf)[:0]), c)
+	b, i, err := p.add(ctx, buf)
+	if cap(*buf) <= scratchKeep {
+		scratch.Put(buf)
+	}
+	if err != nil {
+		return stream.Result{}, err
+	}
+	select {
+	case <-b.done:
+		return b.result(i)
+	case <-ctx.Done():
+		select {
+		case <-b.done:
+			return b.result(i)
+		default: // it stays in its batch, which may have been sent
+			return stream.Result{}, fmt.Errorf("%w (%w)", ErrOutcomeUnknown, context.Cause(ctx))
+		}
+	}
+}
+
+// add puts an encoded command into a batch, and returns the batch and the
+// command's place in it.
+func (p *proposer) add(ctx context.Context, buf *[]byte) (*batch, int, error) {
+	encoded := *buf
+	if len(encoded) > entryBytesMax {
+		return nil, 0, ErrTooLarge
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(encoded) > p.maxBytes {
+		*buf = nil // the batch keeps it
+		return p.addAlone(ctx, encoded)
+	}
+	body := encoded[envelopeHeaderLen:]
+	fits := func() bool {
+		return p.open.commands < p.maxCommands && len(p.open.envelope)+len(body) <= p.maxBytes+envelopeHeaderLen
+	}
+	if err := p.wait(ctx, fits); err != nil {
+		return nil, 0, err
+	}
+	b := p.open
+	if b.commands == 0 {
+		b.opened = time.Now()
+	}
+	b.envelope = append(b.envelope, body...)
+	b.commands++
+	p.launch()
+	return b, b.commands - 1, nil
+}
+
+// aloneMax bounds the large commands that wait for a slot.
+const aloneMax = 4
+
+// addAlone queues a command that is a batch by itself.
+func (p *proposer) addAlone(ctx context.Context, envelope []byte) (*batch, int, error) {
+	if err := p.wait(ctx, func() bool { return len(p.alone) < aloneMax }); err != nil {
+		return nil, 0, err
+	}
+	b := &batch{envelope: envelope, commands: 1, opened: time.Now(), done: make(chan struct{})}
+	p.alone = append(p.alone, b)
+	p.launch()
+	return b, 0, nil
+}
+
+// wait returns nil, with the lock held, once fits holds.
+func (p *proposer) wait(ctx context.Context, fits func() bool) error {
+	for {
+		if p.closing {
+			return ErrClosing
+		}
+		if fits() {
+			return nil
+		}
+		if p.waiting >= waitersMax {
+			return ErrBusy
+		}
+		room := p.room
+		p.waiting++
+		p.mu.Unlock()
+		var err error
+		select {
+		case <-room:
+		case <-ctx.Done():
+			err = fmt.Errorf("wait for room in a batch: %w", context.Cause(ctx))
+		}
+		p.mu.Lock()
+		p.waiting--
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// launch sends what waits while there are slots. The lock is held.
+func (p *proposer) launch() {
+	for p.inFlight < p.inFlightMax() {
+		b := p.take()
+		if b == nil {
+			return
+		}
+		p.inFlight++
+		if !p.spawn(func() { p.carry(b) }) {
+			p.inFlight--
+			b.finish(nil, ErrClosing)
+		}
+	}
+}
+
+// take removes the next batch to send, nil for none.
+func (p *proposer) take() *batch {
+	var b *batch
+	switch {
+	case len(p.alone) > 0:
+		b = p.alone[0]
+		p.alone = p.alone[1:]
+	case p.open.commands > 0:
+		b = p.open
+		p.open = newBatch(min(len(b.envelope)*5/4, p.maxBytes))
+	default:
+		return nil
+	}
+	close(p.room)
+	p.room = make(chan struct{})
+	return b
+}
+
+func (p *proposer) carry(b *batch) {
+	p.metrics.batchCommands.Observe(float64(b.commands))
+	p.metrics.batchBytes.Observe(float64(len(b.envelope)))
+	p.metrics.stageQueue.Observe(time.Since(b.opened).Seconds())
+	p.send(b)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.inFlight--
+	p.launch()
+	p.settle()
+}
+
+// queued reports that something waits to be sent.
+func (p *proposer) queued() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.open.commands > 0 || len(p.alone) > 0
+}
+
+// shut refuses new commands and returns a channel that is closed when all that
+// was accepted is finished.
+func (p *proposer) shut() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.closing {
+		p.closing = true
+		close(p.room) // those who wait for room go away
+		p.room = make(chan struct{})
+		p.settle()
+	}
+	return p.idle
+}
+
+func (p *proposer) shutting() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.closing
+}
+
+// settle closes idle once closing and empty. The lock is held.
+func (p *proposer) settle() {
+	if !p.closing || p.inFlight > 0 || p.open.commands > 0 || len(p.alone) > 0 {
+		return
+	}
+	select {
+	case <-p.idle:
+	default:
+		close(p.idle)
+	}
+}
