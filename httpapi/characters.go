@@ -1,0 +1,101 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"mime"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"mainstem/stream"
+)
+
+// characterTime is how long the last append of a text stream is held back
+// because it ends within a character, for the rest of it to arrive.
+const characterTime = time.Second
+
+// isUTF8 reports text that is UTF-8 by its label, or has none.
+func isUTF8(t stream.ContentType) bool {
+	_, params, err := mime.ParseMediaType(string(t))
+	charset := params["charset"]
+	return err == nil && (charset == "" || strings.EqualFold(charset, "utf-8") || strings.EqualFold(charset, "us-ascii"))
+}
+
+// wholeCharacters makes a chunk of text end between two characters. A writer
+// may cut its text anywhere, but an event is decoded as a piece of UTF-8 of its
+// own: half a character at its end would be lost. Offsets exist only between
+// appends, so the chunk gives back its last appends or takes the next ones.
+//
+// If neither helps, because the stream ends there for a while or is no UTF-8,
+// the chunk is sent as it is.
+func (t *tail) wholeCharacters(ctx context.Context, chunk stream.Chunk) (stream.Chunk, error) {
+	if !cutsCharacter(&chunk) {
+		return chunk, nil
+	}
+	for shorter := chunk; ; {
+		var err error
+		before := shorter.Len()
+		if shorter, err = t.read(shorter.From, before-1); err != nil {
+			return chunk, err
+		}
+		if shorter.Len() >= before {
+			break // one append; it cannot be shorter
+		}
+		if !cutsCharacter(&shorter) {
+			return shorter, nil
+		}
+	}
+	return t.extend(ctx, chunk)
+}
+
+// extend adds the appends that follow, one after the other, until a character
+// is whole.
+func (t *tail) extend(ctx context.Context, chunk stream.Chunk) (stream.Chunk, error) {
+	until := t.server.cfg.Now().Add(characterTime)
+	if until.After(t.end) {
+		until = t.end
+	}
+	for cutsCharacter(&chunk) && chunk.Len() <= t.server.cfg.ChunkBytes && !chunk.Ended() {
+		if chunk.UpToDate() {
+			err := t.wait(ctx, chunk.Next, until)
+			if errors.Is(err, errTimeUp) {
+				break
+			}
+			if err != nil {
+				return chunk, err
+			}
+		}
+		more, err := t.read(chunk.Next, 1)
+		if err != nil {
+			return chunk, err
+		}
+		more.Body = append(chunk.Body[:len(chunk.Body):len(chunk.Body)], more.Body...)
+		more.From = chunk.From
+		chunk = more
+	}
+	return chunk, nil
+}
+
+func (t *tail) read(from stream.Offset, limit int) (stream.Chunk, error) {
+	return t.server.reader.Read(t.lease.name, stream.FromOffset(from), limit)
+}
+
+// cutsCharacter reports bytes that end with the beginning of a UTF-8 sequence.
+func cutsCharacter(chunk *stream.Chunk) bool {
+	var last [utf8.UTFMax]byte
+	n := len(last)
+	for i := len(chunk.Body) - 1; i >= 0 && n > 0; i-- {
+		piece := chunk.Body[i]
+		k := min(n, len(piece))
+		n -= k
+		copy(last[n:], piece[len(piece)-k:])
+	}
+	end := last[n:]
+	for i := len(end) - 1; i >= 0; i-- {
+		if utf8.RuneStart(end[i]) {
+			return !utf8.FullRune(end[i:])
+		}
+	}
+	return false
+}

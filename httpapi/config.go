@@ -1,0 +1,152 @@
+package httpapi
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"mainstem/stream"
+)
+
+// bodyBytesCeiling keeps an append, with its envelope, below the size that an
+// entry of the replicated log may have.
+const bodyBytesCeiling = 32 << 20
+
+// Config has the knobs of the HTTP face. Zero values mean the documented
+// default.
+type Config struct {
+	BasePath             string        // below which streams live; /v1/stream
+	LongPollTimeout      time.Duration // until a long-poll is answered 204; 30 s
+	SSEReconnectInterval time.Duration // life of an SSE connection, less up to a tenth; 60 s
+	SSEKeepAlive         time.Duration // between comments on an SSE connection; 15 s
+	SlowReaderTimeout    time.Duration // for a reader to take what was written; 30 s
+	NoLeaderGrace        time.Duration // without a leader, until reads are answered without one; 2 s
+	TouchInterval        time.Duration // between collected renewals of lifetimes; 1 s
+	BodyBytesMax         int64         // of a request; 10 MiB, at most 32 MiB
+	ChunkBytes           int           // of one read; 1 MiB
+	LiveReadersMax       int           // long-polls and SSE connections at once, 429 above; 100000
+	CORSOrigins          []string      // that browsers may call from; "*"
+	CachePrivate         bool          // keeps answers out of shared caches: for streams behind access control
+
+	Now     func() time.Time     // time.Now
+	Jitter  func(max int) int    // random from 0 to max-1; math/rand/v2
+	Log     *slog.Logger         // discarded
+	Metrics *prometheus.Registry // to register in, and what /metrics shows; one of its own
+}
+
+// Validate names the field that cannot be used.
+func (c Config) Validate() error {
+	for _, d := range []struct {
+		field string
+		value time.Duration
+	}{
+		{"LongPollTimeout", c.LongPollTimeout},
+		{"SSEReconnectInterval", c.SSEReconnectInterval},
+		{"SSEKeepAlive", c.SSEKeepAlive},
+		{"SlowReaderTimeout", c.SlowReaderTimeout},
+		{"NoLeaderGrace", c.NoLeaderGrace},
+		{"TouchInterval", c.TouchInterval},
+	} {
+		if d.value < 0 {
+			return fmt.Errorf("httpapi: %s is %v; use a positive duration, or 0 for the default", d.field, d.value)
+		}
+	}
+	switch {
+	case c.BodyBytesMax < 0 || c.BodyBytesMax > bodyBytesCeiling:
+		return fmt.Errorf("httpapi: BodyBytesMax is %d; use 1 to %d, or 0 for 10 MiB", c.BodyBytesMax, bodyBytesCeiling)
+	case c.ChunkBytes < 0:
+		return fmt.Errorf("httpapi: ChunkBytes is %d; use a positive number, or 0 for 1 MiB", c.ChunkBytes)
+	case c.LiveReadersMax < 0:
+		return fmt.Errorf("httpapi: LiveReadersMax is %d; use a positive number, or 0 for 100000", c.LiveReadersMax)
+	}
+	for _, origin := range c.CORSOrigins {
+		if err := validateOrigin(origin); err != nil {
+			return fmt.Errorf("httpapi: CORSOrigins: %w", err)
+		}
+	}
+	if c.BasePath == "" {
+		return nil
+	}
+	return validateBase(c.BasePath)
+}
+
+func validateOrigin(origin string) error {
+	if origin == "*" {
+		return nil
+	}
+	u, err := url.Parse(origin)
+	if err != nil || u.Scheme == "" || u.Host == "" || u.Scheme+"://"+u.Host != origin {
+		return fmt.Errorf("%q is not an origin; write scheme://host, or *", origin)
+	}
+	return nil
+}
+
+// validateBase wants a path that needs no rewriting, so that the start of a
+// request's path can be compared with it as it is.
+func validateBase(base string) error {
+	rest, ok := strings.CutPrefix(base, "/")
+	if !ok {
+		return fmt.Errorf("httpapi: BasePath %q does not begin with a slash", base)
+	}
+	name, err := stream.ParseName(rest)
+	if err != nil || string(name) != rest || strings.HasSuffix(base, "/") || strings.ContainsAny(base, ":*") {
+		return fmt.Errorf("httpapi: BasePath %q is not a plain path; use something like /v1/stream", base)
+	}
+	for _, own := range []string{pathLive, pathReady, pathHealth, pathMetrics, pathStatus} {
+		if own == base || strings.HasPrefix(own, base+"/") {
+			return fmt.Errorf("httpapi: BasePath %q hides %s", base, own)
+		}
+	}
+	return nil
+}
+
+func (c Config) withDefaults() Config {
+	if c.BasePath == "" {
+		c.BasePath = "/v1/stream"
+	}
+	orDuration(&c.LongPollTimeout, 30*time.Second)
+	orDuration(&c.SSEReconnectInterval, time.Minute)
+	orDuration(&c.SSEKeepAlive, 15*time.Second)
+	orDuration(&c.SlowReaderTimeout, 30*time.Second)
+	orDuration(&c.NoLeaderGrace, 2*time.Second)
+	orDuration(&c.TouchInterval, time.Second)
+	if c.BodyBytesMax == 0 {
+		c.BodyBytesMax = 10 << 20
+	}
+	if c.ChunkBytes == 0 {
+		c.ChunkBytes = 1 << 20
+	}
+	if c.LiveReadersMax == 0 {
+		c.LiveReadersMax = 100_000
+	}
+	if len(c.CORSOrigins) == 0 {
+		c.CORSOrigins = []string{"*"}
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Jitter == nil {
+		c.Jitter = rand.IntN
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Metrics == nil {
+		c.Metrics = prometheus.NewRegistry()
+	}
+	return c
+}
+
+func orDuration(d *time.Duration, otherwise time.Duration) {
+	if *d == 0 {
+		*d = otherwise
+	}
+}
+
+var errNoPorts = errors.New("httpapi: writer, fencer, reader and cluster must all be given")

@@ -1,0 +1,51 @@
+package httpapi
+
+import (
+	"context"
+	"time"
+
+	"mainstem/stream"
+)
+
+// Writer puts a command into the replicated log and returns what the log
+// decided.
+type Writer interface {
+	Submit(ctx context.Context, c stream.Command) (stream.Result, error)
+}
+
+// Fencer returns when the local copy holds all that was committed anywhere
+// before the call.
+type Fencer interface {
+	Fence(ctx context.Context) error
+}
+
+// Reader reads the local copy, which may be behind, and never asks a peer.
+type Reader interface {
+	// Info returns what the copy knows of a stream; ok is false when it has
+	// none. Info.Deleted reports a soft-deleted one.
+	Info(name stream.Name) (info stream.Info, ok bool, err error)
+
+	// Read returns what follows from: at most limit bytes, ending with an
+	// append, or one append that alone is longer. A *stream.Rejection says
+	// NotFound, Gone or BadOffset as the copy knows it; any other error means
+	// that the copy is broken.
+	Read(name stream.Name, from stream.From, limit int) (stream.Chunk, error)
+
+	// Wait returns nil once a read at an offset would give something else than
+	// nothing from an open stream; otherwise ctx's cause.
+	Wait(ctx context.Context, name stream.Name, at stream.Offset) error
+}
+
+// Cluster tells how this node stands to the others.
+type Cluster interface {
+	// Ready returns nil when this node can serve: a leader is known and the
+	// local copy has caught up. The error says what is missing.
+	Ready() error
+
+	// Status returns what /v1/cluster/status shows, to be encoded as JSON.
+	Status(ctx context.Context) any
+
+	// LeaderContact returns when this node last heard from a leader, or was one;
+	// ok is false when it never did.
+	LeaderContact() (at time.Time, ok bool)
+}

@@ -1,0 +1,171 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+
+	"github.com/labstack/echo/v4"
+
+	"mainstem/stream"
+)
+
+// problem is an answer of this package that is no stream.Rejection.
+type problem struct {
+	answer
+	detail string
+	cause  error // what to log; nil for none
+}
+
+func (p *problem) Error() string { return p.detail }
+func (p *problem) Unwrap() error { return p.cause }
+
+// problemBody is application/problem+json (RFC 9457), with the code that client
+// libraries match on and the finer reason.
+type problemBody struct {
+	Type     string `json:"type"`
+	Title    string `json:"title"`
+	Status   int    `json:"status"`
+	Code     string `json:"code"`
+	Reason   string `json:"reason"`
+	Detail   string `json:"detail"`
+	Instance string `json:"instance"`
+}
+
+// Problems that need no further words.
+var (
+	errNoRoute  = &problem{answer: answer{http.StatusNotFound, codeNotFound, "NO_ROUTE"}, detail: "nothing is served at this path; streams live below the base path"}
+	errReserved = &problem{answer: answer{http.StatusNotFound, codeNotFound, "RESERVED"}, detail: "__ds is reserved for subscriptions; no stream can be there"}
+	errMethod   = &problem{answer: answer{http.StatusMethodNotAllowed, codeBadRequest, "METHOD_NOT_ALLOWED"}, detail: "this path does not take this method; the Allow header lists those it takes"}
+	errTooLarge = &problem{answer: answer{http.StatusRequestEntityTooLarge, codeTooLarge, "BODY_TOO_LARGE"}, detail: "the body is larger than this server takes; send it in several appends"}
+	errBodyRead = &problem{answer: answer{http.StatusBadRequest, codeBadRequest, "BODY_INCOMPLETE"}, detail: "the body ended before it was complete; nothing was written"}
+	errBodySlow = &problem{answer: answer{http.StatusRequestTimeout, codeBadRequest, "BODY_TIMEOUT"}, detail: "the body came too slowly; nothing was written"}
+	errEncoding = &problem{answer: answer{http.StatusUnsupportedMediaType, codeBadRequest, "CONTENT_ENCODING"}, detail: "the body has a Content-Encoding, which this server does not decode; send it plain"}
+	errCrowded  = &problem{answer: answer{http.StatusTooManyRequests, codeRateLimited, "TOO_MANY_LIVE_READERS"}, detail: "this node has as many live readers as it takes; try again, or another node"}
+)
+
+// malformed is a 400 for what a client wrote.
+func malformed(what, why, mend string) error {
+	return &stream.Rejection{Code: stream.Malformed, Detail: what + " " + why + "; " + mend}
+}
+
+// outcomeUnknown is what errors are asked; see the package comment.
+type outcomeUnknown interface{ OutcomeUnknown() bool }
+
+// notWritten turns an error of the Writer into an answer.
+func notWritten(err error) error {
+	var unknown outcomeUnknown
+	if errors.As(err, &unknown) && unknown.OutcomeUnknown() {
+		return &problem{answer{http.StatusServiceUnavailable, codeUnavailable, reasonUnknown},
+			"outcome unknown: the request was sent to the log, and whether it was carried out could not be learnt; read before you repeat it, or use producer headers, which make repeating safe", err}
+	}
+	return &problem{answer{http.StatusServiceUnavailable, codeUnavailable, "NOT_WRITTEN"},
+		"the cluster cannot write at the moment; nothing was written, try again", err}
+}
+
+// notCurrent is the answer of a node that cannot learn what is current.
+func notCurrent(err error) error {
+	return &problem{answer{http.StatusServiceUnavailable, codeUnavailable, "NO_LEADER"},
+		"no leader answers, so this node cannot tell what is current; try again, or read what it holds with Stream-Read-Consistency: local", err}
+}
+
+// unrouted turns echo's errors into ours.
+func unrouted(err error) error {
+	var he *echo.HTTPError
+	if errors.As(err, &he) && he.Code == http.StatusMethodNotAllowed {
+		return errMethod
+	}
+	return errNoRoute
+}
+
+// fail answers a request that was not carried out. It is the only place where
+// an error becomes a status, and where it is logged. It answers a client that
+// seems to have left too: a handler that returns without an answer says 200.
+func (s *Server) fail(c echo.Context, err error) {
+	r, res := c.Request(), c.Response()
+	if res.Committed {
+		s.log.Error("answer broken off", "operation", r.Method, "err", err)
+		return
+	}
+	var no *stream.Rejection
+	var p *problem
+	switch {
+	case errors.As(err, &no):
+		addRejectionHeaders(res.Header(), no)
+		s.writeProblem(c, answerOf(no.Code), no.Error())
+	case errors.As(err, &p):
+		if p.cause != nil {
+			s.log.Debug("request not served", "reason", p.reason, "err", p.cause)
+		}
+		s.writeProblem(c, p.answer, p.detail)
+	case r.Context().Err() != nil:
+		s.writeProblem(c, answer{http.StatusServiceUnavailable, codeUnavailable, "CANCELLED"}, "the request ended before it was served")
+	default:
+		s.log.Error("request failed", "method", r.Method, "path", r.URL.EscapedPath(), "err", err)
+		s.writeProblem(c, answer{http.StatusInternalServerError, codeInternal, "INTERNAL"}, "this node could not serve the request; its log says why")
+	}
+}
+
+func (s *Server) writeProblem(c echo.Context, a answer, detail string) {
+	body, err := json.Marshal(problemBody{
+		Type: "about:blank", Title: http.StatusText(a.status), Status: a.status,
+		Code: a.code, Reason: a.reason, Detail: detail, Instance: c.Request().URL.EscapedPath(),
+	})
+	if err != nil { // strings and a number always encode
+		panic(err)
+	}
+	h := c.Response().Header()
+	h[headerContentType] = valProblem
+	h[headerCacheControl] = valNoStore
+	delete(h, headerETag)
+	if a.status == http.StatusServiceUnavailable || a.status == http.StatusTooManyRequests {
+		h[headerRetryAfter] = valRetryAfter
+	}
+	h[headerContentLength] = []string{strconv.Itoa(len(body))}
+	c.Response().WriteHeader(a.status)
+	_, _ = c.Response().Write(body) // a client that has left needs no answer
+}
+
+func addRejectionHeaders(h http.Header, no *stream.Rejection) {
+	switch no.Code {
+	case stream.Closed:
+		h[headerClosed] = valTrue
+		h[headerNextOffset] = []string{no.Next.String()}
+	case stream.ProducerFenced:
+		h[headerProducerEpoch] = []string{strconv.FormatUint(no.Epoch, 10)}
+	case stream.ProducerGap:
+		h[headerProducerExpected] = []string{strconv.FormatUint(no.Expected, 10)}
+		h[headerProducerReceived] = []string{strconv.FormatUint(no.Received, 10)}
+	}
+}
+
+// answerPanic ends a request whose handler panicked: 500 if nothing was sent
+// yet, else a broken connection, so that no client takes half an answer for a
+// whole one.
+func (s *Server) answerPanic(c echo.Context, p any) {
+	if p == http.ErrAbortHandler {
+		panic(p)
+	}
+	s.log.Error("handler panicked", "method", c.Request().Method, "path", c.Request().URL.EscapedPath(), "panic", p, "stack", string(debug.Stack()))
+	if c.Response().Committed {
+		panic(http.ErrAbortHandler)
+	}
+	s.writeProblem(c, answer{http.StatusInternalServerError, codeInternal, "INTERNAL"}, "this node could not serve the request; its log says why")
+}
+
+// submit puts a command into the log and returns what it decided.
+func (s *Server) submit(ctx context.Context, c stream.Command) (stream.Outcome, error) {
+	result, err := s.writer.Submit(ctx, c)
+	switch no := result.Rejection; {
+	case err != nil:
+		return stream.Outcome{}, notWritten(err)
+	case no != nil && no.Code == stream.OutcomeUnknown:
+		return stream.Outcome{}, &problem{answer: answerOf(no.Code), detail: no.Error()} // no word of the protocol's
+	case no != nil:
+		return stream.Outcome{}, no
+	}
+	return result.Outcome, nil
+}

@@ -1,0 +1,168 @@
+package httpapi
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"mainstem/stream"
+)
+
+// Cache lifetimes of chunks (§10.1).
+const (
+	cacheSecs      = 60
+	cacheStaleSecs = 300
+)
+
+var (
+	valCachePublic  = []string{"public, max-age=60, stale-while-revalidate=300"}
+	valCachePrivate = []string{"private, max-age=60, stale-while-revalidate=300"}
+)
+
+// slowBytes is how much a client may leave unread in the buffers of the network
+// without a deadline.
+const slowBytes = 64 << 10
+
+// writeDeadliner is what net/http's response writers can do.
+type writeDeadliner interface{ SetWriteDeadline(time.Time) error }
+
+// read answers GET: §5.6, and for live reads §5.7 and §5.8.
+func (s *Server) read(c echo.Context) (operation, error) {
+	r := c.Request()
+	name, err := s.nameOf(r)
+	if err != nil {
+		return opRead, err
+	}
+	q, err := parseQuery(r)
+	if err != nil {
+		return opRead, err
+	}
+	q.name = name
+	v, err := s.vantage(r, c.Response().Header())
+	if err != nil {
+		return opRead, err
+	}
+	chunk, err := v.read(r.Context(), &q)
+	if err == nil {
+		err = v.renew(r.Context(), &q, &chunk)
+	}
+	if err != nil {
+		return q.mode.operation(), err
+	}
+	switch q.mode {
+	case longPoll:
+		return opLongPoll, s.longPoll(c, &v, &q, chunk)
+	case sse:
+		return opSSE, s.sse(c, &v, &q, chunk)
+	}
+	s.writeChunk(c, &v, &q, &chunk)
+	return opRead, nil
+}
+
+// writeChunk renders a chunk as 200, or 304 if the client has it.
+func (s *Server) writeChunk(c echo.Context, v *vantage, q *query, chunk *stream.Chunk) {
+	h := c.Response().Header()
+	if !v.stale {
+		s.setCache(c.Request(), h, q, chunk)
+	}
+	setPosition(h, v, chunk)
+	h[headerContentType] = []string{string(chunk.ContentType)}
+	if q.mode == longPoll && !chunk.Ended() {
+		h[headerCursor] = []string{strconv.FormatUint(s.cursor(q.cursor), 10)}
+	}
+	v.mark(h)
+	if !v.stale && q.unmodified(chunk) {
+		c.Response().WriteHeader(http.StatusNotModified)
+		return
+	}
+	s.writeBody(c, chunk)
+}
+
+// setPosition sets where the client is in the stream.
+func setPosition(h http.Header, v *vantage, chunk *stream.Chunk) {
+	h[headerNextOffset] = []string{chunk.Next.String()}
+	if v.stale {
+		return
+	}
+	if chunk.UpToDate() {
+		h[headerUpToDate] = valTrue
+	}
+	if chunk.Ended() {
+		h[headerClosed] = valTrue
+	}
+}
+
+// setCache sets Cache-Control and ETag. What "now" returns must not be kept: it
+// means something else the next time.
+func (s *Server) setCache(r *http.Request, h http.Header, q *query, chunk *stream.Chunk) {
+	if q.from.Now() {
+		h[headerCacheControl] = valNoStore
+		return
+	}
+	h[headerETag] = []string{chunkETag(chunk)}
+	private := s.cfg.CachePrivate || len(r.Header[headerAuthorization]) > 0
+	if chunk.Deadline != 0 {
+		left := (chunk.Deadline - stream.TimeOf(s.cfg.Now())) / 1000
+		if left < cacheSecs+cacheStaleSecs {
+			h[headerCacheControl] = []string{shortCache(private, int64(left))}
+			return
+		}
+	}
+	if private {
+		h[headerCacheControl] = valCachePrivate
+		return
+	}
+	h[headerCacheControl] = valCachePublic
+}
+
+// shortCache is for a stream that ends soon: no cache should outlive it.
+func shortCache(private bool, secs int64) string {
+	scope := "public"
+	if private {
+		scope = "private"
+	}
+	return scope + ", max-age=" + strconv.FormatInt(min(max(secs, 0), cacheSecs), 10)
+}
+
+// writeBody sends wire bytes as they are, and JSON as one array (§9.1.5): each
+// stored message ends with a comma.
+func (s *Server) writeBody(c echo.Context, chunk *stream.Chunk) {
+	res := c.Response()
+	n, isJSON := chunk.Len(), chunk.ContentType.JSON()
+	body := chunk.Body
+	if isJSON {
+		n += len("[]")
+		if len(body) > 0 {
+			n--
+		}
+	}
+	res.Header()[headerContentLength] = []string{strconv.Itoa(n)}
+	if w, ok := res.Writer.(writeDeadliner); ok && n > slowBytes {
+		// A deadline that has passed fails the connection, so that a reader that
+		// is stuck holds no memory. It is a time of the network, not of Config.Now.
+		_ = w.SetWriteDeadline(time.Now().Add(s.cfg.SlowReaderTimeout + time.Duration(n/bodyRateMin)*time.Second))
+		defer func() { _ = w.SetWriteDeadline(time.Time{}) }()
+	}
+	res.WriteHeader(http.StatusOK)
+	if isJSON {
+		_, _ = res.Write(openBracket)
+	}
+	for i, piece := range body {
+		if isJSON && i == len(body)-1 {
+			piece = piece[:len(piece)-1]
+		}
+		if _, err := res.Write(piece); err != nil {
+			return // the reader has left or is stuck
+		}
+	}
+	if isJSON {
+		_, _ = res.Write(closeBracket)
+	}
+}
+
+var (
+	openBracket  = []byte("[")
+	closeBracket = []byte("]")
+)

@@ -1,0 +1,142 @@
+package httpapi
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"mainstem/stream"
+)
+
+// Server is the HTTP face of one node: an http.Handler that may be mounted
+// under any prefix with http.StripPrefix.
+type Server struct {
+	cfg     Config
+	writer  Writer
+	fencer  Fencer
+	reader  Reader
+	cluster Cluster
+	log     *slog.Logger
+
+	echo     *echo.Echo
+	base     string // cfg.BasePath and a slash
+	metrics  *metrics
+	origins  origins
+	renewals *renewals
+	buffers  sync.Pool    // of *[]byte, for events
+	live     atomic.Int64 // long-polls and SSE connections that wait
+
+	draining context.Context // ends with Drain
+	drain    context.CancelFunc
+}
+
+// New returns a server that is not yet listening anywhere: it is a handler. Run
+// must run beside it.
+func New(cfg Config, w Writer, f Fencer, r Reader, c Cluster) (*Server, error) {
+	if w == nil || f == nil || r == nil || c == nil {
+		return nil, errNoPorts
+	}
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	cfg = cfg.withDefaults()
+	s := &Server{
+		cfg: cfg, writer: w, fencer: f, reader: r, cluster: c,
+		log:      cfg.Log,
+		echo:     echo.New(),
+		base:     cfg.BasePath + "/",
+		metrics:  newMetrics(cfg.Metrics),
+		origins:  newOrigins(cfg.CORSOrigins),
+		renewals: newRenewals(),
+	}
+	s.buffers.New = func() any { return new([]byte) }
+	s.draining, s.drain = context.WithCancel(context.Background())
+	s.route()
+	return s, nil
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.ServeHTTP(w, r) }
+
+// Run renews, until ctx ends, the lifetimes of streams that were read. Without
+// it only reads late in a stream's life renew.
+func (s *Server) Run(ctx context.Context) error { return s.renewLoop(ctx) }
+
+// Drain makes ready for the end: readiness fails, long-polls are answered at
+// once, SSE connections end after their current event, and clients are asked to
+// take their connections elsewhere. Requests are served as before; to wait for
+// those in flight is for the http.Server. Drain may be called twice.
+func (s *Server) Drain() { s.drain() }
+
+func (s *Server) isDraining() bool { return s.draining.Err() != nil }
+
+// route registers every path. Streams are matched on the path as it was sent:
+// nothing is cleaned, unescaped or redirected.
+func (s *Server) route() {
+	e := s.echo
+	streams := s.base + "*"
+	e.PUT(streams, s.serve(opCreate, s.create))
+	e.POST(streams, s.serve(opAppend, s.append))
+	e.GET(streams, s.serve(opRead, s.read))
+	e.HEAD(streams, s.serve(opHead, s.head))
+	e.DELETE(streams, s.serve(opDelete, s.delete))
+	e.OPTIONS(streams, s.serve(opPreflight, s.preflight))
+	get := func(path string, op operation, h handler) {
+		e.GET(path, s.serve(op, h))
+		e.HEAD(path, s.serve(op, h))
+		e.OPTIONS(path, s.serve(opPreflight, s.preflight))
+	}
+	get(pathLive, opHealth, s.healthy)
+	get(pathHealth, opHealth, s.healthy)
+	get(pathReady, opHealth, s.ready)
+	get(pathMetrics, opMetrics, s.showMetrics)
+	get(pathStatus, opStatus, s.status)
+	e.HTTPErrorHandler = func(err error, c echo.Context) {
+		_ = s.serve(opOther, func(echo.Context) (operation, error) { return opOther, unrouted(err) })(c) // serve answers every error itself
+	}
+}
+
+// handler answers one request, or returns the reason why not. The operation is
+// the one to count it as.
+type handler func(echo.Context) (operation, error)
+
+// serve wraps a handler with what all have in common.
+func (s *Server) serve(op operation, h handler) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		counted, begin := op, time.Now()
+		defer func() { s.finish(c, counted, begin, recover()) }()
+		s.stamp(c)
+		var err error
+		if counted, err = h(c); err != nil {
+			s.fail(c, err)
+		}
+		return nil
+	}
+}
+
+// nameOf returns the stream that a request is about.
+func (s *Server) nameOf(r *http.Request) (stream.Name, error) {
+	rest, ok := strings.CutPrefix(r.URL.EscapedPath(), s.base)
+	if !ok {
+		return "", errNoRoute
+	}
+	name, err := stream.ParseName(rest)
+	if err != nil {
+		return "", err
+	}
+	if reserved(name) {
+		return "", errReserved
+	}
+	return name, nil
+}
+
+// reserved reports the names that belong to the subscription API (§6).
+func reserved(name stream.Name) bool {
+	return name == "__ds" || strings.HasPrefix(string(name), "__ds/")
+}
