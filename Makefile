@@ -1,0 +1,63 @@
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || cat VERSION 2>/dev/null || echo dev)
+GO      ?= go
+FUZZTIME ?= 5s
+
+# Packages of the product; test/ drives the binary from outside.
+PRODUCT := $(shell $(GO) list ./... 2>/dev/null | grep -v '^mainstem/test')
+
+.PHONY: help build dev cluster docs check test test-short battery fuzz clean
+
+help: ## show this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## bin/mainstem, one static binary
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/mainstem ./cmd/mainstem
+
+dev: build ## one node on http://127.0.0.1:4437, data gone at exit
+	@exec bin/mainstem dev
+
+cluster: build ## three nodes on http://127.0.0.1:4437, :4447 and :4457, data in .data; Ctrl-C stops them
+	@set -m; mkdir -p .data; pids=""; \
+	for n in 1 2 3; do \
+	  port=$$((4427 + 10 * n)); \
+	  bin/mainstem serve --node-id "n$$n" --data-dir ".data/n$$n" --addr "127.0.0.1:$$port" \
+	    --peer-addr "127.0.0.1:$$((port + 1))" --gossip-addr "127.0.0.1:$$((port + 2))" \
+	    --join 127.0.0.1:4439,127.0.0.1:4449,127.0.0.1:4459 --bootstrap-expect 3 & pids="$$pids $$!"; \
+	done; \
+	set +m; trap 'trap "" INT TERM; kill -TERM $$pids 2>/dev/null; wait; exit 0' INT TERM; \
+	wait
+
+docs: ## write docs/configuration.md from the table of settings
+	$(GO) run ./cmd/mainstem docs > docs/configuration.md
+
+check: ## formatting, vet
+	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
+	if [ -n "$$unformatted" ]; then echo "not gofmt-clean:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+
+test: build check ## everything that must pass; installs what it needs
+	test/setup.sh
+	$(GO) test $(PRODUCT)
+	$(MAKE) --no-print-directory battery
+
+battery: build ## the end-to-end battery over the real binary
+	test/setup.sh
+	MAINSTEM_BATTERY=1 $(GO) test -count=1 -timeout 20m -v ./test/...
+
+test-short: check ## what takes under a minute
+	$(GO) test -short $(PRODUCT)
+
+fuzz: ## each fuzz target for FUZZTIME (5s)
+	@set -euo pipefail; \
+	for package in $(PRODUCT); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+	    echo "== $$package $$target"; \
+	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+	  done; \
+	done
+
+clean: ## remove bin and .data
+	rm -rf bin .data

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"runtime"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"mainstem/cluster"
+	"mainstem/httpapi"
+)
+
+// letIn makes the protocol's handler and puts it behind the front door.
+func (n *node) letIn() (err error) {
+	h, l := n.cfg.http, n.cfg.limits
+	n.api, err = httpapi.New(httpapi.Config{
+		BasePath: h.basePath, CORSOrigins: h.corsOrigins,
+		LongPollTimeout: h.longPollTimeout, SSEReconnectInterval: h.sseReconnectInterval, SSEKeepAlive: h.sseKeepAlive,
+		SlowReaderTimeout: h.slowReaderTimeout, NoLeaderGrace: h.noLeaderGrace,
+		BodyBytesMax: l.bodyBytes, ChunkBytes: int(l.chunkBytes), LiveReadersMax: l.liveReaders,
+		Log: n.log, Metrics: n.metrics,
+	}, n.cluster, n.cluster, n.machine, clusterFace{n.cluster})
+	if err != nil {
+		return err
+	}
+	checksum := checksumHandler(n.engine)
+	n.door.letIn(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == checksumPath && r.Method == http.MethodGet {
+			checksum(w, r)
+			return
+		}
+		n.api.ServeHTTP(w, r)
+	}))
+	return nil
+}
+
+// clusterFace is a cluster.Node as httpapi wants to see it.
+type clusterFace struct{ node *cluster.Node }
+
+var _ httpapi.Cluster = clusterFace{}
+
+func (f clusterFace) Ready() error                   { return f.node.Ready() }
+func (f clusterFace) Status(ctx context.Context) any { return f.node.Status(ctx) }
+
+// LeaderContact drops what httpapi does not ask: whether a leader is known now.
+func (f clusterFace) LeaderContact() (at time.Time, ok bool) {
+	at, _ = f.node.LeaderContact()
+	return at, !at.IsZero()
+}
+
+// newRegistry holds what /metrics shows: the process itself here, the rest by
+// each package.
+func newRegistry() *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name:        "mainstem_build_info",
+		Help:        "1, labelled with the version that runs.",
+		ConstLabels: prometheus.Labels{"version": buildVersion(), "goversion": runtime.Version()},
+	})
+	build.Set(1)
+	r.MustRegister(build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return r
+}

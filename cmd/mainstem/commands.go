@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+)
+
+// Names of commands that settings refer to.
+const (
+	commandDev   = "dev"
+	commandServe = "serve"
+)
+
+// invocation is all that a run takes from outside, so that a test can be main.
+type invocation struct {
+	args           []string
+	environ        []string
+	stdout, stderr io.Writer
+}
+
+// run carries out one command line until it is done or ctx ends, and returns
+// the exit code: 0 for success, 1 for every failure, which is on stderr by then.
+func run(ctx context.Context, in invocation) int {
+	root := rootCommand(in)
+	root.SetArgs(in.args)
+	root.SetOut(in.stdout)
+	root.SetErr(in.stderr)
+	if err := root.ExecuteContext(ctx); err != nil {
+		report(in.stderr, err)
+		return 1
+	}
+	return 0
+}
+
+func rootCommand(in invocation) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "mainstem",
+		Short:         "A clustered, replicated store of append-only streams",
+		Long:          "Mainstem is a clustered, replicated store of append-only streams that speaks the Durable Streams protocol.",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetFlagErrorFunc(explainFlag)
+	root.AddCommand(devCommand(in), serveCommand(in), versionCommand(), docsCommand(), clusterCommand())
+	return root
+}
+
+func devCommand(in invocation) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   commandDev,
+		Short: "Run one node for development, without configuration",
+		Long:  "Run one durable node on loopback. Without --data-dir its data lives in a temporary directory that is removed at exit.",
+		Args:  noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := load(commandDev, cmd.Flags(), in.environ)
+			if err != nil {
+				return err
+			}
+			return runDev(cmd.Context(), cfg, in)
+		},
+	}
+	addFlags(cmd)
+	return cmd
+}
+
+func serveCommand(in invocation) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   commandServe,
+		Short: "Run a node, alone or in a cluster",
+		Example: "  mainstem serve --data-dir /var/lib/mainstem\n" +
+			"  mainstem serve --node-id a --data-dir /var/lib/mainstem --peer-addr 10.0.0.1:4438 --gossip-addr 10.0.0.1:4439 \\\n" +
+			"    --join 10.0.0.1:4439,10.0.0.2:4439,10.0.0.3:4439 --bootstrap-expect 3",
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := load(commandServe, cmd.Flags(), in.environ)
+			if err != nil {
+				return err
+			}
+			return runServe(cmd.Context(), cfg, in)
+		},
+	}
+	addFlags(cmd)
+	return cmd
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  noArgs,
+		Run:   func(cmd *cobra.Command, _ []string) { fmt.Fprintln(cmd.OutOrStdout(), versionLine()) },
+	}
+}
+
+// docsCommand prints docs/configuration.md; make docs writes the file with it.
+func docsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    "docs",
+		Short:  "Print docs/configuration.md",
+		Hidden: true,
+		Args:   noArgs,
+		Run:    func(cmd *cobra.Command, _ []string) { fmt.Fprint(cmd.OutOrStdout(), configurationDoc()) },
+	}
+}
+
+// noArgs refuses words that are not flags, in the phase of reading the command line.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return phaseLoad.in(fmt.Errorf("%s takes no arguments, got %q; flags begin with two dashes", cmd.CommandPath(), args))
+	}
+	return nil
+}

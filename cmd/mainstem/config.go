@@ -1,0 +1,113 @@
+package main
+
+import (
+	"net"
+	"strings"
+	"time"
+)
+
+// config is what the table of settings fills in. Its sections are those of the
+// table; a field that a command does not use keeps its default.
+type config struct {
+	server  serverConfig
+	storage storageConfig
+	cluster clusterConfig
+	raft    raftConfig
+	http    httpConfig
+	limits  limitsConfig
+	log     logConfig
+}
+
+type serverConfig struct {
+	addr              string
+	shutdownTimeout   time.Duration
+	readHeaderTimeout time.Duration
+	idleTimeout       time.Duration
+}
+
+type storageConfig struct {
+	dataDir       string
+	temporary     bool // removed at exit; no setting
+	cacheBytes    int64
+	memTableBytes int64
+}
+
+type clusterConfig struct {
+	nodeID          string
+	peerAddr        string
+	gossipAddr      string
+	advertiseHost   string
+	join            []string
+	bootstrapExpect int
+	submitTimeout   time.Duration
+}
+
+type raftConfig struct {
+	logStore           string
+	heartbeatTimeout   time.Duration
+	electionTimeout    time.Duration
+	leaderLeaseTimeout time.Duration
+	commitTimeout      time.Duration
+	snapshotInterval   time.Duration
+	snapshotThreshold  int
+	trailingLogs       int
+}
+
+type httpConfig struct {
+	basePath             string
+	corsOrigins          []string
+	longPollTimeout      time.Duration
+	sseReconnectInterval time.Duration
+	sseKeepAlive         time.Duration
+	noLeaderGrace        time.Duration
+	slowReaderTimeout    time.Duration
+}
+
+type limitsConfig struct {
+	bodyBytes   int64
+	headerBytes int64
+	chunkBytes  int64
+	liveReaders int
+}
+
+type logConfig struct {
+	level  string
+	format string
+}
+
+// advertised is the name under which others reach a listener that was asked to
+// listen at listen. bound is where it really listens, which tells the port when
+// 0 was asked for.
+func (c *clusterConfig) advertised(bound net.Addr) string {
+	_, port, err := net.SplitHostPort(bound.String())
+	if err != nil { // not a TCP or UDP address, which cannot be advertised better
+		return bound.String()
+	}
+	return net.JoinHostPort(c.host(), port)
+}
+
+// advertisedGossip is the name of the gossip port for others, or "" to leave it
+// to gossip: it listens at a dialable address, or finds one of this machine.
+func (c *clusterConfig) advertisedGossip() string {
+	_, port, err := net.SplitHostPort(c.gossipAddr)
+	if err != nil || port == "0" || c.advertiseHost == "" {
+		return ""
+	}
+	return net.JoinHostPort(c.advertiseHost, port)
+}
+
+// host is --advertise-host, or else the host of --peer-addr.
+func (c *clusterConfig) host() string {
+	if c.advertiseHost != "" {
+		return c.advertiseHost
+	}
+	host, _, _ := net.SplitHostPort(c.peerAddr)
+	return host
+}
+
+// dialable tells whether others can dial a host: an empty one and 0.0.0.0 mean
+// "every address of mine", which is the name of nobody.
+func dialable(host string) bool {
+	ip := net.ParseIP(strings.Trim(host, "[]"))
+	return host != "" && (ip == nil || !ip.IsUnspecified())
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/knadh/koanf/v2"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// flagText keeps what was typed. It is judged together with everything else in
+// load, so that all that is wrong is reported in one run.
+type flagText struct {
+	setting setting
+	text    string
+	typed   bool
+}
+
+func (f *flagText) String() string { return f.text }
+func (f *flagText) Type() string   { return f.setting.value.kind }
+
+// Set keeps the last value, or all of them for a list.
+func (f *flagText) Set(text string) error {
+	if f.setting.value.list && f.typed {
+		text = f.text + "," + text
+	}
+	f.text, f.typed = text, true
+	return nil
+}
+
+// addFlags gives a command the flags of its settings.
+func addFlags(cmd *cobra.Command) {
+	cmd.Flags().SortFlags = false
+	for _, s := range settings() {
+		if s.flag != "" && s.appliesTo(cmd.Name()) {
+			cmd.Flags().Var(&flagText{setting: s, text: s.fallback(cmd.Name())}, s.flag, s.usage+" ("+s.env()+")")
+		}
+	}
+	cmd.SetFlagErrorFunc(explainFlag)
+}
+
+// explainFlag names the nearest flag for one that does not exist.
+func explainFlag(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) {
+		var names []string
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, "--"+f.Name) })
+		if near := nearest("--"+unknown.GetSpecifiedName(), names); near != "" {
+			err = fmt.Errorf("%w; did you mean %s?", err, near)
+		}
+	}
+	return phaseLoad.in(err)
+}
+
+// loadFlags is the layer of the flags that were typed.
+func loadFlags(table []setting, flags *pflag.FlagSet) *koanf.Koanf {
+	values := map[string]any{}
+	for _, s := range table {
+		if s.flag == "" {
+			continue
+		}
+		if f := flags.Lookup(s.flag); f != nil && f.Changed {
+			values[s.key] = f.Value.String()
+		}
+	}
+	return fromMap(values)
+}

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"mainstem/cluster"
+	"mainstem/fsm"
+	"mainstem/stream"
+)
+
+// sweepInterval is how often a leader looks for streams whose time is up.
+const sweepInterval = 200 * time.Millisecond
+
+// latch ties a knot: the machine tells the cluster what it committed and the
+// cluster runs the machine's sweep, and both do so while the cluster is still
+// being opened.
+type latch struct {
+	node   atomic.Pointer[cluster.Node]
+	opened chan struct{} // closed once node is set
+}
+
+func newLatch() *latch { return &latch{opened: make(chan struct{})} }
+
+func (l *latch) open(n *cluster.Node) {
+	l.node.Store(n)
+	close(l.opened)
+}
+
+// committed passes on what the machine has committed. Before the cluster is open
+// there is nobody to hint: a node that replays does not lead.
+func (l *latch) committed(index, term uint64) {
+	if n := l.node.Load(); n != nil {
+		n.AppliedHook(index, term)
+	}
+}
+
+// sweeping is what this node does while it leads.
+func (l *latch) sweeping(m *fsm.Machine) func(context.Context) {
+	return func(ctx context.Context) {
+		select {
+		case <-l.opened:
+		case <-ctx.Done():
+			return
+		}
+		submit := func(ctx context.Context, c stream.Command) error {
+			_, err := l.node.Load().Submit(ctx, c)
+			return err
+		}
+		m.Sweep(ctx, sweepInterval, time.Now, submit)
+	}
+}

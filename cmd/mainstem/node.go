@@ -1,0 +1,202 @@
+package main
+
+import (
+	"crypto/rand"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"mainstem/cluster"
+	"mainstem/fsm"
+	"mainstem/httpapi"
+	"mainstem/storage"
+)
+
+// node is one process's parts, in the order in which they are opened. A part is
+// nil until its step has been taken.
+type node struct {
+	cfg     config
+	log     *slog.Logger
+	metrics *prometheus.Registry
+	opened  stack // closes what the steps opened
+
+	// listen
+	clients, peers net.Listener
+	discovery      cluster.Discovery
+	door           *frontDoor
+	server         *http.Server
+	// openStorage
+	engine  *storage.Engine
+	stores  cluster.Stores
+	machine *fsm.Machine
+	joined  *latch // of cluster, for those whom the cluster calls while it opens
+	// joinCluster
+	cluster *cluster.Node
+	// letIn
+	api *httpapi.Server
+	// stop
+	closeBy time.Time // zero before
+}
+
+// listen takes the ports of clients, peers and gossip. Nothing is on disk yet.
+func (n *node) listen() (err error) {
+	if n.clients, err = net.Listen("tcp", n.cfg.server.addr); err != nil {
+		return fmt.Errorf("--addr %s: %w", n.cfg.server.addr, err)
+	}
+	n.opened.push("client port", closeOnce(n.clients))
+	if n.peers, err = net.Listen("tcp", n.cfg.cluster.peerAddr); err != nil {
+		return fmt.Errorf("--peer-addr %s: %w", n.cfg.cluster.peerAddr, err)
+	}
+	n.opened.push("peer port", closeOnce(n.peers))
+	if err := n.listenForGossip(); err != nil {
+		return fmt.Errorf("--gossip-addr %s: %w", n.cfg.cluster.gossipAddr, err)
+	}
+	n.opened.push("gossip port", n.discovery.Close)
+	n.door = new(frontDoor)
+	n.server = &http.Server{
+		Handler:           n.door,
+		ReadHeaderTimeout: n.cfg.server.readHeaderTimeout,
+		IdleTimeout:       n.cfg.server.idleTimeout,
+		MaxHeaderBytes:    int(n.cfg.limits.headerBytes),
+		ErrorLog:          slog.NewLogLogger(n.log.Handler(), slog.LevelDebug), // of clients that broke off
+	}
+	return nil
+}
+
+// listenForGossip takes the gossip port, over which nothing is said of this node
+// before it joins. A node without one finds nobody.
+func (n *node) listenForGossip() (err error) {
+	if n.cfg.cluster.gossipAddr == "" {
+		n.discovery = alone{}
+		return nil
+	}
+	n.discovery, err = cluster.NewGossip(cluster.GossipConfig{
+		NodeID: n.cfg.cluster.nodeID, Bind: n.cfg.cluster.gossipAddr, Advertise: n.cfg.cluster.advertisedGossip(), Log: n.log,
+	})
+	return err
+}
+
+// openStorage opens this node's durable parts and the machine over them.
+func (n *node) openStorage() error {
+	if err := n.makeDataDir(); err != nil {
+		return fmt.Errorf("--data-dir: %w", err)
+	}
+	dir := storage.Dir(n.cfg.storage.dataDir)
+	lock, err := storage.LockDir(dir)
+	if err != nil {
+		return err
+	}
+	n.opened.push("data directory", lock.Close)
+	identity := identityFile{dir: dir}
+	if err := identity.claim(n.cfg.cluster.nodeID); err != nil {
+		return err
+	}
+	metrics := storage.NewMetrics(n.metrics)
+	n.engine, err = storage.Open(storage.Config{
+		Dir: dir.Copy(), CacheBytes: n.cfg.storage.cacheBytes, MemTableBytes: n.cfg.storage.memTableBytes,
+		Log: n.log, Metrics: metrics, Fatal: n.die,
+	})
+	if err != nil {
+		return err
+	}
+	n.opened.push("copy", n.engine.Close)
+	log, err := storage.OpenLog(storage.LogConfig{Dir: dir.Log(), Kind: n.cfg.raft.logStore, Log: n.log, Metrics: metrics, Fatal: n.die})
+	if err != nil {
+		return err
+	}
+	n.opened.push("raft log", log.Close)
+	stable, err := storage.OpenStable(storage.StableConfig{Path: dir.Stable(), Log: n.log, Metrics: metrics, Fatal: n.die})
+	if err != nil {
+		return err
+	}
+	n.opened.push("stable store", stable.Close)
+	snapshots, err := storage.OpenSnapshots(storage.SnapshotsConfig{Dir: dir.Snapshots(), Log: n.log, Metrics: metrics})
+	if err != nil {
+		return err
+	}
+	n.stores = cluster.Stores{Log: log, Stable: stable, Snapshots: snapshots, Identity: identity}
+	n.joined = newLatch()
+	n.machine, err = fsm.New(n.engine, fsm.Config{Log: n.log, Committed: n.joined.committed})
+	return err
+}
+
+// die ends the process after an error that leaves the copy or the log in doubt.
+// Nothing is closed: what is on disk is what a kill would leave, which a start
+// can deal with, and a close might write.
+func (n *node) die(err error) {
+	n.log.Error("storage failed; this process ends, and what it acknowledged is on the disks of a quorum", "err", err)
+	os.Exit(1)
+}
+
+// joinCluster takes this node into its cluster, or founds one.
+func (n *node) joinCluster() error {
+	behind, err := n.behindSnapshot()
+	if err != nil {
+		return err
+	}
+	c, r := n.cfg.cluster, n.cfg.raft
+	n.cluster, err = cluster.Open(cluster.Config{
+		NodeID: c.nodeID, Version: buildVersion(),
+		AdvertisePeer: c.advertised(n.peers.Addr()), AdvertiseHTTP: c.advertised(n.clients.Addr()),
+		Join: c.join, BootstrapExpect: c.bootstrapExpect, SubmitTimeout: c.submitTimeout,
+		HeartbeatTimeout: r.heartbeatTimeout, ElectionTimeout: r.electionTimeout, LeaderLeaseTimeout: r.leaderLeaseTimeout, CommitTimeout: r.commitTimeout,
+		SnapshotThreshold: uint64(r.snapshotThreshold), SnapshotInterval: r.snapshotInterval, TrailingLogs: uint64(r.trailingLogs),
+		RestoreOnStart: behind, Log: n.log, Metrics: n.metrics, Lead: n.joined.sweeping(n.machine),
+	}, n.machine, n.stores, taken{listener: n.peers}, n.discovery)
+	if err != nil {
+		return err
+	}
+	n.opened.push("cluster", n.cluster.Close)
+	n.joined.open(n.cluster)
+	return nil
+}
+
+// behindSnapshot tells whether the newest snapshot holds more than the copy: a
+// crash came between receiving it and restoring it.
+func (n *node) behindSnapshot() (bool, error) {
+	list, err := n.stores.Snapshots.List()
+	if err != nil {
+		return false, fmt.Errorf("list snapshots: %w", err)
+	}
+	return len(list) > 0 && list[0].Index > n.engine.Globals().Applied, nil
+}
+
+// closeOnce closes a listener that its user may have closed before.
+func closeOnce(l io.Closer) func() error {
+	return func() error {
+		_ = l.Close()
+		return nil
+	}
+}
+
+// identityFile is node.json as the cluster knows it.
+type identityFile struct{ dir storage.Dir }
+
+// claim makes the identity of a fresh directory, before anything else is made
+// in it, and refuses the directory of another node.
+func (f identityFile) claim(nodeID string) error {
+	id, known, err := storage.LoadIdentity(vfs.Default, f.dir)
+	if err != nil {
+		return err
+	}
+	if known {
+		return id.CheckNodeID(nodeID)
+	}
+	return storage.SaveIdentity(vfs.Default, f.dir, storage.Identity{NodeID: nodeID, DirectoryID: rand.Text()})
+}
+
+func (f identityFile) Load() (cluster.Identity, error) {
+	id, _, err := storage.LoadIdentity(vfs.Default, f.dir)
+	return cluster.Identity(id), err
+}
+
+func (f identityFile) Save(id cluster.Identity) error {
+	return storage.SaveIdentity(vfs.Default, f.dir, storage.Identity(id))
+}

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// runServe runs a node until ctx ends.
+func runServe(ctx context.Context, cfg config, in invocation) error {
+	return runNode(ctx, cfg, in, nil)
+}
+
+// runDev runs one node that needs no configuration and says what to try.
+func runDev(ctx context.Context, cfg config, in invocation) (err error) {
+	cfg.cluster = clusterConfig{nodeID: "dev", peerAddr: "127.0.0.1:0", bootstrapExpect: 1, submitTimeout: cfg.cluster.submitTimeout}
+	where := cfg.storage.dataDir
+	if where == "" {
+		cfg.storage.temporary = true
+		where = "a temporary directory, removed at exit"
+	}
+	return runNode(ctx, cfg, in, func(bound net.Addr) {
+		fmt.Fprint(in.stdout, greeting("http://"+reachable(bound)+cfg.http.basePath, where))
+	})
+}
+
+// reachable is an address to type for a listener: one that listens everywhere
+// is reached by loopback.
+func reachable(bound net.Addr) string {
+	host, port, err := net.SplitHostPort(bound.String())
+	if err != nil {
+		return bound.String()
+	}
+	if !dialable(host) {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+func greeting(base, where string) string {
+	return fmt.Sprintf(`Mainstem %s is running. Data: %s. Ctrl-C stops it.
+
+  %s
+
+Create a stream, append to it, read it (with &live=sse: follow it):
+
+  curl -i -X PUT -H 'Content-Type: application/json' %[3]s/hello
+  curl -i -X POST -H 'Content-Type: application/json' -d '{"text":"hello"}' %[3]s/hello
+  curl -i '%[3]s/hello?offset=-1'
+
+`, buildVersion(), where, base)
+}
+
+// runNode opens a node step by step, serves until ctx ends or something breaks,
+// and closes it in reverse. greet is told when the node is ready.
+//
+//	clients ──▶ frontDoor ──▶ httpapi ──Submit, Fence──▶ cluster ──raft──▶ fsm ──▶ storage
+//	                             └────────Info, Read, Wait────────────────▲
+func runNode(ctx context.Context, cfg config, in invocation, greet func(net.Addr)) (err error) {
+	n := &node{cfg: cfg, log: newLogger(cfg.log, in.stderr), metrics: newRegistry()}
+	defer func() { err = errors.Join(err, n.close()) }()
+	if err := n.listen(); err != nil {
+		return phaseBind.in(err)
+	}
+	serving, ctx := errgroup.WithContext(ctx)
+	serving.Go(func() error { return n.serveClients() })
+	err = n.start(ctx)
+	if err == nil {
+		serving.Go(func() error { return n.api.Run(ctx) })
+		n.whenReady(ctx, greet)
+		<-ctx.Done()
+	}
+	n.stop()
+	return errors.Join(err, serving.Wait())
+}
+
+// start takes the steps after listening. A signal in between ends it early.
+func (n *node) start(ctx context.Context) error {
+	for _, step := range []struct {
+		phase phase
+		take  func() error
+	}{
+		{phaseOpen, n.openStorage},
+		{phaseJoin, n.joinCluster},
+		{phaseStart, n.letIn},
+	} {
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err := step.take(); err != nil {
+			return step.phase.in(err)
+		}
+	}
+	return nil
+}
+
+// whenReady tells greet, and the log, once the node serves.
+func (n *node) whenReady(ctx context.Context, greet func(net.Addr)) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for n.cluster.Ready() != nil {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+	n.log.Info("ready", "node", n.cfg.cluster.nodeID, "clients", n.clients.Addr().String(), "version", buildVersion())
+	if greet != nil {
+		greet(n.clients.Addr())
+	}
+}
+
+// serveClients answers on the client port until the server is shut down.
+func (n *node) serveClients() error {
+	if err := n.server.Serve(n.clients); !errors.Is(err, http.ErrServerClosed) {
+		return phaseStart.in(fmt.Errorf("serve clients on %s: %w", n.clients.Addr(), err))
+	}
+	return nil
+}
+
+// makeDataDir makes the data directory, or a temporary one that is removed when
+// the node is closed.
+func (n *node) makeDataDir() error {
+	if !n.cfg.storage.temporary {
+		return os.MkdirAll(n.cfg.storage.dataDir, 0o750)
+	}
+	dir, err := os.MkdirTemp("", "mainstem-dev-")
+	if err != nil {
+		return err
+	}
+	n.cfg.storage.dataDir = dir
+	n.opened.push("temporary directory", func() error { return os.RemoveAll(dir) })
+	return nil
+}

@@ -1,0 +1,191 @@
+package main
+
+import (
+	"slices"
+	"time"
+)
+
+// setting is one row of the table from which flags, environment names, defaults
+// and docs/configuration.md come. Rows are added here and nowhere else.
+type setting struct {
+	key   string // dotted, as in the Rust server where the meaning is the same
+	flag  string // without dashes; "" when there is none
+	std   string // the default, as text
+	dev   string // the default of mainstem dev where it differs
+	only  string // the command that has it; "" for dev and serve
+	value value
+	alias string // the key this row is an older name of; see the seconds kind
+	usage string
+}
+
+// env is the name of a setting in the environment.
+func (s setting) env() string { return envName(s.key) }
+
+// fallback is the default of a setting under a command.
+func (s setting) fallback(command string) string {
+	if command == commandDev && s.dev != "" {
+		return s.dev
+	}
+	return s.std
+}
+
+// appliesTo tells whether a command has this setting.
+func (s setting) appliesTo(command string) bool { return s.only == "" || s.only == command }
+
+// bodyBytesMax keeps an append, with its envelope, below the 64 MiB at which
+// the raft log refuses an entry.
+const bodyBytesMax = 32 << 20
+
+// settings is the table.
+func settings() []setting {
+	return slices.Concat(serverSettings(), storageSettings(), clusterSettings(), raftSettings(), transportSettings(), limitSettings(), logSettings())
+}
+
+func serverSettings() []setting {
+	return []setting{
+		{key: "server.bind_address", flag: "addr", std: "0.0.0.0:4437", dev: "127.0.0.1:4437",
+			value: address(func(c *config) *string { return &c.server.addr }),
+			usage: "where clients are served, with health, metrics and the cluster's status"},
+		{key: "server.shutdown_timeout", flag: "shutdown-timeout", std: "25s",
+			value: duration(func(c *config) *time.Duration { return &c.server.shutdownTimeout }),
+			usage: "how long a stop may take in all before what is left is cut"},
+		{key: "server.read_header_timeout", flag: "read-header-timeout", std: "10s",
+			value: duration(func(c *config) *time.Duration { return &c.server.readHeaderTimeout }),
+			usage: "how long a client may take to send the headers of a request"},
+		{key: "server.idle_timeout", flag: "idle-timeout", std: "2m",
+			value: duration(func(c *config) *time.Duration { return &c.server.idleTimeout }),
+			usage: "how long a connection without a request is kept"},
+	}
+}
+
+func storageSettings() []setting {
+	return []setting{
+		{key: "storage.data_dir", flag: "data-dir",
+			value: text(func(c *config) *string { return &c.storage.dataDir }),
+			usage: "directory for all that this node keeps; serve needs it, dev makes a temporary one and removes it at exit"},
+		{key: "storage.cache_bytes", flag: "cache-bytes", std: "64MiB",
+			value: size(func(c *config) *int64 { return &c.storage.cacheBytes }, 1<<20, 1<<40),
+			usage: "memory for blocks read from disk"},
+		{key: "storage.mem_table_bytes", flag: "mem-table-bytes", std: "32MiB",
+			value: size(func(c *config) *int64 { return &c.storage.memTableBytes }, 1<<20, 1<<30),
+			usage: "memory in which the newest writes collect before they become a table on disk"},
+	}
+}
+
+func clusterSettings() []setting {
+	return []setting{
+		{key: "cluster.node_id", flag: "node-id", only: commandServe,
+			value: text(func(c *config) *string { return &c.cluster.nodeID }),
+			usage: "this node's name in the cluster, kept in the data directory for ever; the host name when not given"},
+		{key: "cluster.peer_address", flag: "peer-addr", std: "127.0.0.1:4438", only: commandServe,
+			value: address(func(c *config) *string { return &c.cluster.peerAddr }),
+			usage: "where the other nodes of the cluster reach this one"},
+		{key: "cluster.gossip_address", flag: "gossip-addr", std: "127.0.0.1:4439", only: commandServe,
+			value: address(func(c *config) *string { return &c.cluster.gossipAddr }),
+			usage: "where nodes find each other, over TCP and UDP"},
+		{key: "cluster.advertise_host", flag: "advertise-host", only: commandServe,
+			value: text(func(c *config) *string { return &c.cluster.advertiseHost }),
+			usage: "the name by which the others dial this node, resolved at each dial; the host of --peer-addr when not given"},
+		{key: "cluster.join", flag: "join", only: commandServe,
+			value: addresses(func(c *config) *[]string { return &c.cluster.join }),
+			usage: "gossip addresses of other nodes, comma-separated; this node's own is ignored, and so is the list once the node has state"},
+		{key: "cluster.bootstrap_expect", flag: "bootstrap-expect", std: "1", only: commandServe,
+			value: count(func(c *config) *int { return &c.cluster.bootstrapExpect }, 1, 99),
+			usage: "how many fresh nodes found a cluster together; 1 with other nodes in --join means join and never found"},
+		{key: "cluster.submit_timeout", flag: "submit-timeout", std: "10s",
+			value: duration(func(c *config) *time.Duration { return &c.cluster.submitTimeout }),
+			usage: "how long a write waits for a leader before it is answered 503"},
+	}
+}
+
+func raftSettings() []setting {
+	return []setting{
+		{key: "raft.log_store", flag: "raft-log-store", std: "wal",
+			value: choice(func(c *config) *string { return &c.raft.logStore }, "wal", "boltdb"),
+			usage: "the store of the replicated log; kept for the life of a data directory"},
+		{key: "raft.heartbeat_timeout", flag: "raft-heartbeat-timeout", std: "300ms",
+			value: duration(func(c *config) *time.Duration { return &c.raft.heartbeatTimeout }),
+			usage: "how long a follower hears nothing before it stands for election"},
+		{key: "raft.election_timeout", flag: "raft-election-timeout", std: "300ms",
+			value: duration(func(c *config) *time.Duration { return &c.raft.electionTimeout }),
+			usage: "how long a candidate waits for votes; not below the heartbeat timeout"},
+		{key: "raft.leader_lease_timeout", flag: "raft-leader-lease-timeout", std: "200ms",
+			value: duration(func(c *config) *time.Duration { return &c.raft.leaderLeaseTimeout }),
+			usage: "how long a leader reaches no quorum before it steps down; not above the heartbeat timeout"},
+		{key: "raft.commit_timeout", flag: "raft-commit-timeout", std: "50ms",
+			value: duration(func(c *config) *time.Duration { return &c.raft.commitTimeout }),
+			usage: "how long a leader with nothing to send waits before it tells the commit index again"},
+		{key: "raft.snapshot_interval", flag: "raft-snapshot-interval", std: "2m",
+			value: duration(func(c *config) *time.Duration { return &c.raft.snapshotInterval }),
+			usage: "how often a node looks whether a snapshot is due"},
+		{key: "raft.snapshot_threshold", flag: "raft-snapshot-threshold", std: "8192",
+			value: count(func(c *config) *int { return &c.raft.snapshotThreshold }, 16, 1<<30),
+			usage: "how many log entries since the last snapshot make the next one due"},
+		{key: "raft.trailing_logs", flag: "raft-trailing-logs", std: "10240",
+			value: count(func(c *config) *int { return &c.raft.trailingLogs }, 1, 1<<30),
+			usage: "how many log entries stay after a snapshot, so that a slow follower needs no snapshot"},
+	}
+}
+
+func transportSettings() []setting {
+	return []setting{
+		{key: "http.stream_base_path", flag: "stream-base-path", std: "/v1/stream",
+			value: text(func(c *config) *string { return &c.http.basePath }),
+			usage: "the path below which streams live"},
+		{key: "http.cors_origins", flag: "cors-origins", std: "*",
+			value: origins(func(c *config) *[]string { return &c.http.corsOrigins }),
+			usage: "where pages come from that browsers may let call, comma-separated"},
+		{key: longPollKey, flag: "long-poll-timeout", std: "30s",
+			value: duration(func(c *config) *time.Duration { return &c.http.longPollTimeout }),
+			usage: "how long a long-poll waits for data before 204"},
+		{key: longPollKey + "_secs", alias: longPollKey, value: seconds(),
+			usage: "the older name of the above, in decimal seconds"},
+		{key: sseReconnectKey, flag: "sse-reconnect-interval", std: "60s",
+			value: duration(func(c *config) *time.Duration { return &c.http.sseReconnectInterval }),
+			usage: "how long one SSE connection lives before the client is asked to come again"},
+		{key: sseReconnectKey + "_secs", alias: sseReconnectKey, value: seconds(),
+			usage: "the older name of the above, in decimal seconds"},
+		{key: "transport.connection.sse_keep_alive", flag: "sse-keep-alive", std: "15s",
+			value: duration(func(c *config) *time.Duration { return &c.http.sseKeepAlive }),
+			usage: "how long an SSE connection is silent before a comment shows that it lives"},
+		{key: "transport.connection.slow_reader_timeout", flag: "slow-reader-timeout", std: "30s",
+			value: duration(func(c *config) *time.Duration { return &c.http.slowReaderTimeout }),
+			usage: "how long a reader may take to accept what was written to it before it is cut"},
+		{key: "transport.connection.no_leader_grace", flag: "no-leader-grace", std: "2s",
+			value: duration(func(c *config) *time.Duration { return &c.http.noLeaderGrace }),
+			usage: "how long a read waits for a leader before it is answered from the local copy, marked stale, or with 503"},
+	}
+}
+
+const (
+	longPollKey     = "transport.connection.long_poll_timeout"
+	sseReconnectKey = "transport.connection.sse_reconnect_interval"
+)
+
+func limitSettings() []setting {
+	return []setting{
+		{key: "limits.max_body_bytes", flag: "max-body-bytes", std: "10MiB",
+			value: size(func(c *config) *int64 { return &c.limits.bodyBytes }, 1, bodyBytesMax),
+			usage: "the largest body of a request; 413 above it"},
+		{key: "limits.max_header_bytes", flag: "max-header-bytes", std: "64KiB",
+			value: size(func(c *config) *int64 { return &c.limits.headerBytes }, 1<<10, 1<<20),
+			usage: "the largest request line and headers together"},
+		{key: "limits.chunk_bytes", flag: "chunk-bytes", std: "1MiB",
+			value: size(func(c *config) *int64 { return &c.limits.chunkBytes }, 1, 64<<20),
+			usage: "how much one catch-up read returns; a single larger append is returned whole"},
+		{key: "limits.max_live_readers", flag: "max-live-readers", std: "100000",
+			value: count(func(c *config) *int { return &c.limits.liveReaders }, 1, 10_000_000),
+			usage: "long-polls and SSE connections at once; 429 above it"},
+	}
+}
+
+func logSettings() []setting {
+	return []setting{
+		{key: "observability.log_level", flag: "log-level", std: "info", dev: "warn",
+			value: choice(func(c *config) *string { return &c.log.level }, "debug", "info", "warn", "error"),
+			usage: "the lowest level that is logged, to standard error"},
+		{key: "observability.log_format", flag: "log-format", std: "text",
+			value: choice(func(c *config) *string { return &c.log.format }, "text", "json"),
+			usage: "how log lines are written"},
+	}
+}

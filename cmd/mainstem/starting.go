@@ -1,0 +1,52 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"sync/atomic"
+)
+
+// frontDoor is the handler that listens from the first moment. Until the node
+// is open it answers for it: alive, not ready, and 503 for everything else, so
+// that a valid request never meets a refused connection or a 4xx during a start.
+type frontDoor struct {
+	open atomic.Pointer[http.Handler] // nil while the node starts
+}
+
+// letIn hands all requests from now on to the node's own handler.
+func (d *frontDoor) letIn(h http.Handler) { d.open.Store(&h) }
+
+func (d *frontDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if h := d.open.Load(); h != nil {
+		(*h).ServeHTTP(w, r)
+		return
+	}
+	h := w.Header()
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Access-Control-Expose-Headers", "Retry-After")
+	h.Set("Cache-Control", "no-store")
+	switch {
+	case r.Method == http.MethodOptions: // a browser that may ask will see the 503 and its Retry-After
+		h.Set("Access-Control-Allow-Methods", "*")
+		h.Set("Access-Control-Allow-Headers", "*")
+		w.WriteHeader(http.StatusNoContent)
+	case r.URL.Path == "/livez" || r.URL.Path == "/healthz":
+		h.Set("Content-Type", "text/plain; charset=utf-8")
+		_, _ = w.Write([]byte("ok\n"))
+	default:
+		refuseUntilOpen(w, r)
+	}
+}
+
+func refuseUntilOpen(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", "1")
+	w.WriteHeader(http.StatusServiceUnavailable)
+	_ = json.NewEncoder(w).Encode(map[string]any{ // a client that left needs no answer
+		"type": "about:blank", "title": http.StatusText(http.StatusServiceUnavailable), "status": http.StatusServiceUnavailable,
+		"code": "UNAVAILABLE", "reason": "STARTING", "detail": "this node is starting; nothing was read or written",
+		"instance": r.URL.EscapedPath(),
+	})
+}

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+func TestClusterStatusShowsWhatANodeAnswers(t *testing.T) {
+	const answer = `{"node_id":"b","cluster_id":"c1","leader":"a","term":7,"commit_index":42,"failure_tolerance":1,"members":[` +
+		`{"node_id":"a","peer_addr":"h1:4438","http_addr":"h1:4437","version":"v1","voter":true,"leader":true,"reachable":true,"applied":42},` +
+		`{"node_id":"d","peer_addr":"h4:4438","http_addr":"h4:4437","version":"v1","voter":false,"reachable":false,"applied":40,"lag":2}]}`
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != statusPath {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		_, _ = w.Write([]byte(answer))
+	}))
+	defer srv.Close()
+	for name, c := range map[string]struct {
+		args []string
+		want []string
+	}{
+		"for people": {nil, []string{"cluster c1, as node b sees it", "leader a, term 7, committed 42; 1 more may fail", "a     leader   yes", "d     learner  no         40       2"}},
+		"as JSON":    {[]string{"--json"}, []string{answer}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out, errs strings.Builder
+			code := run(context.Background(), invocation{args: append([]string{"cluster", "status", "--url", srv.URL + "/"}, c.args...), stdout: &out, stderr: &errs})
+			if code != 0 {
+				t.Fatalf("got exit code %d and %q", code, errs.String())
+			}
+			for _, want := range c.want {
+				if !strings.Contains(out.String(), want) {
+					t.Errorf("got %q, want it to hold %q", out.String(), want)
+				}
+			}
+		})
+	}
+}
+
+func TestClusterStatusSaysWhatWentWrong(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Error(w, "still starting", http.StatusServiceUnavailable)
+	}))
+	defer srv.Close()
+	var out, errs strings.Builder
+	code := run(context.Background(), invocation{args: []string{"cluster", "status", "--url", srv.URL}, stdout: &out, stderr: &errs})
+	if code != 1 || !strings.Contains(errs.String(), "503") || !strings.Contains(errs.String(), "still starting") {
+		t.Fatalf("got exit code %d and %q", code, errs.String())
+	}
+}

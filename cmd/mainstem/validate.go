@@ -1,0 +1,70 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"regexp"
+	"strings"
+
+	"mainstem/httpapi"
+)
+
+// nodeIDForm keeps node ids short enough for gossip's metadata and plain enough
+// for logs, metrics and file names.
+var nodeIDForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+
+// validate checks the rules that bind several settings, or that a command adds,
+// and fills in what follows from others. Each error names the key and the flag.
+func (c *config) validate(command string) (problems []error) {
+	rule := func(ok bool, format string, args ...any) {
+		if !ok {
+			problems = append(problems, fmt.Errorf(format, args...))
+		}
+	}
+	if err := (httpapi.Config{BasePath: c.http.basePath}).Validate(); err != nil {
+		rule(false, "http.stream_base_path (--stream-base-path): %w", err)
+	}
+	rule(!strings.HasPrefix(checksumPath, c.http.basePath+"/"), "http.stream_base_path (--stream-base-path): %s hides %s", c.http.basePath, checksumPath)
+	rule(c.raft.electionTimeout >= c.raft.heartbeatTimeout,
+		"raft.election_timeout (--raft-election-timeout): %s is below raft.heartbeat_timeout, %s", c.raft.electionTimeout, c.raft.heartbeatTimeout)
+	rule(c.raft.leaderLeaseTimeout <= c.raft.heartbeatTimeout,
+		"raft.leader_lease_timeout (--raft-leader-lease-timeout): %s is above raft.heartbeat_timeout, %s", c.raft.leaderLeaseTimeout, c.raft.heartbeatTimeout)
+	if command != commandServe {
+		return problems
+	}
+	rule(c.storage.dataDir != "", "storage.data_dir (--data-dir): serve needs a directory to keep its data in")
+	if err := c.cluster.defaultNodeID(); err != nil {
+		problems = append(problems, err)
+	}
+	rule(dialable(c.cluster.host()),
+		"cluster.advertise_host (--advertise-host): the other nodes cannot dial %q, the host of --peer-addr; say by which name they reach this node", c.cluster.host())
+	rule(!collide(c.server.addr, c.cluster.peerAddr), "cluster.peer_address (--peer-addr): %s is also --addr", c.cluster.peerAddr)
+	rule(!collide(c.server.addr, c.cluster.gossipAddr), "cluster.gossip_address (--gossip-addr): %s is also --addr", c.cluster.gossipAddr)
+	rule(!collide(c.cluster.peerAddr, c.cluster.gossipAddr), "cluster.gossip_address (--gossip-addr): %s is also --peer-addr", c.cluster.gossipAddr)
+	return problems
+}
+
+// defaultNodeID fills in the host name and checks the form.
+func (c *clusterConfig) defaultNodeID() error {
+	if c.nodeID == "" {
+		host, err := os.Hostname()
+		if err != nil || host == "" {
+			return errors.Join(errors.New("cluster.node_id (--node-id): none given, and this machine has no host name"), err)
+		}
+		c.nodeID = host
+	}
+	if !nodeIDForm.MatchString(c.nodeID) {
+		return fmt.Errorf("cluster.node_id (--node-id): %q is not 1 to 64 letters, digits, dots, dashes and underscores, beginning with a letter or a digit", c.nodeID)
+	}
+	return nil
+}
+
+// collide tells whether two listeners would want one port. Addresses of two
+// different interfaces may share it.
+func collide(a, b string) bool {
+	hostA, portA, _ := net.SplitHostPort(a)
+	hostB, portB, _ := net.SplitHostPort(b)
+	return portA == portB && portA != "0" && (hostA == hostB || !dialable(hostA) || !dialable(hostB))
+}

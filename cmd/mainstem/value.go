@@ -1,0 +1,204 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"mainstem/httpapi"
+)
+
+// value reads the text of one setting into its field. What is not valid leaves
+// the field as it was and says why, without the name of the setting.
+type value struct {
+	kind string // for people: docs and flag help
+	list bool   // a repeated flag adds to it
+	put  func(c *config, text string) error
+}
+
+// text is any line without control characters.
+func text(field func(*config) *string) value {
+	return value{kind: "text", put: func(c *config, s string) error {
+		if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+			return fmt.Errorf("%q holds a control character", s)
+		}
+		*field(c) = s
+		return nil
+	}}
+}
+
+// choice is one of a few words.
+func choice(field func(*config) *string, words ...string) value {
+	return value{kind: strings.Join(words, "|"), put: func(c *config, s string) error {
+		if !slices.Contains(words, s) {
+			return fmt.Errorf("%q is none of %s", s, strings.Join(words, ", "))
+		}
+		*field(c) = s
+		return nil
+	}}
+}
+
+// address is HOST:PORT to listen at; the host may be empty and the port 0.
+func address(field func(*config) *string) value {
+	return value{kind: "HOST:PORT", put: func(c *config, s string) error {
+		if err := checkAddress(s); err != nil {
+			return err
+		}
+		*field(c) = s
+		return nil
+	}}
+}
+
+// addresses is a comma-separated list of HOST:PORT to dial.
+func addresses(field func(*config) *[]string) value {
+	return value{kind: "HOST:PORT,…", list: true, put: func(c *config, s string) error {
+		var list []string
+		for part := range strings.SplitSeq(s, ",") {
+			part = strings.TrimSpace(part)
+			if part == "" { // an empty list, or a comma too many from a template
+				continue
+			}
+			if err := checkAddress(part); err != nil {
+				return err
+			}
+			if host, port, _ := net.SplitHostPort(part); host == "" || port == "0" {
+				return fmt.Errorf("%q is not an address that can be dialled: want HOST:PORT", part)
+			}
+			list = append(list, part)
+		}
+		*field(c) = list
+		return nil
+	}}
+}
+
+// origins is a comma-separated list of scheme://host, or "*".
+func origins(field func(*config) *[]string) value {
+	return value{kind: "ORIGIN,…", list: true, put: func(c *config, s string) error {
+		var list []string
+		for part := range strings.SplitSeq(s, ",") {
+			if part = strings.TrimSpace(part); part != "" {
+				list = append(list, part)
+			}
+		}
+		if err := (httpapi.Config{CORSOrigins: list}).Validate(); err != nil {
+			return err
+		}
+		*field(c) = list
+		return nil
+	}}
+}
+
+func checkAddress(s string) error {
+	_, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return fmt.Errorf("%q is not HOST:PORT", s)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Errorf("%q has no port between 0 and 65535", s)
+	}
+	return nil
+}
+
+// duration is a positive Go duration.
+func duration(field func(*config) *time.Duration) value {
+	return value{kind: "duration", put: func(c *config, s string) error {
+		d, err := time.ParseDuration(s)
+		if err != nil {
+			return fmt.Errorf("%q is not a duration like 500ms, 30s or 2m", s)
+		}
+		if d <= 0 {
+			return fmt.Errorf("%s is not above zero", s)
+		}
+		*field(c) = d
+		return nil
+	}}
+}
+
+// seconds is the older way to write a duration: a decimal number. It has no
+// field: what it says is rewritten for the key it is an alias of.
+func seconds() value {
+	return value{kind: "seconds", put: func(*config, string) error { return nil }}
+}
+
+// secondsToDuration rewrites decimal seconds as a Go duration.
+func secondsToDuration(s string) (string, error) {
+	n, err := strconv.ParseFloat(s, 64)
+	if err != nil || math.IsNaN(n) || math.IsInf(n, 0) {
+		return "", fmt.Errorf("%q is not a number of seconds", s)
+	}
+	if n <= 0 || n > math.MaxInt64/float64(time.Second) {
+		return "", fmt.Errorf("%s seconds is not between zero and some 292 years", s)
+	}
+	return time.Duration(n * float64(time.Second)).String(), nil
+}
+
+// count is a whole number from lo to hi.
+func count(field func(*config) *int, lo, hi int) value {
+	return value{kind: "number", put: func(c *config, s string) error {
+		n, err := strconv.Atoi(s)
+		if err != nil {
+			return fmt.Errorf("%q is not a whole number", s)
+		}
+		if n < lo || n > hi {
+			return fmt.Errorf("%d is not between %d and %d", n, lo, hi)
+		}
+		*field(c) = n
+		return nil
+	}}
+}
+
+// size is a number of bytes from lo to hi, with an optional unit.
+func size(field func(*config) *int64, lo, hi int64) value {
+	return value{kind: "bytes", put: func(c *config, s string) error {
+		n, err := parseSize(s)
+		if err != nil {
+			return err
+		}
+		if n < lo || n > hi {
+			return fmt.Errorf("%s is not between %s and %s", s, formatSize(lo), formatSize(hi))
+		}
+		*field(c) = n
+		return nil
+	}}
+}
+
+type sizeUnit struct {
+	name  string
+	bytes int64
+}
+
+// sizeUnits are tried in order, so a longer name comes before its own ending.
+func sizeUnits() []sizeUnit {
+	return []sizeUnit{
+		{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40},
+		{"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}, {"B", 1},
+	}
+}
+
+func parseSize(s string) (int64, error) {
+	digits, unit := s, int64(1)
+	for _, u := range sizeUnits() {
+		if head, ok := strings.CutSuffix(s, u.name); ok {
+			digits, unit = strings.TrimSpace(head), u.bytes
+			break
+		}
+	}
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || n > math.MaxInt64/unit || n < math.MinInt64/unit {
+		return 0, fmt.Errorf("%q is not a size like 4096, 64KiB or 10MiB", s)
+	}
+	return n * unit, nil
+}
+
+func formatSize(n int64) string {
+	for _, u := range slices.Backward(sizeUnits()[:4]) {
+		if n >= u.bytes && n%u.bytes == 0 {
+			return fmt.Sprintf("%d%s", n/u.bytes, u.name)
+		}
+	}
+	return fmt.Sprintf("%d bytes", n)
+}
