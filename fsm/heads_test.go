@@ -2,6 +2,8 @@ package fsm
 
 import (
 	"errors"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"mainstem/stream"
@@ -105,4 +107,40 @@ func TestASessionMayEndInItsOwnBatch(t *testing.T) {
 		t.Fatalf("outcomes of %d sessions, %d held", got, want)
 	}
 	r.reopen()
+}
+
+// A state read from the copy just before a commit must not be held after it:
+// readers evict and read back while the writer checks what it has just written.
+func TestHeadsNeverHoldWhatACommitReplaced(t *testing.T) {
+	r := newReplica(t)
+	r.propose(0, 0, 0, stream.Create{Name: "s", ContentType: "text/plain"})
+	h := r.machine.heads
+	var stop atomic.Bool
+	var wg sync.WaitGroup
+	for range 3 {
+		wg.Go(func() {
+			for !stop.Load() {
+				s := h.shard("s")
+				s.mu.Lock()
+				clear(s.states)
+				s.mu.Unlock()
+				if _, err := h.get("s"); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for range 8000 {
+		want := r.propose(0, 0, 0, hello("s"))[0].Outcome.Next.Pos
+		for range 4 {
+			if got := r.tail("s"); got < want {
+				stop.Store(true)
+				wg.Wait()
+				t.Fatalf("tail %d is shown after %d was committed", got, want)
+			}
+		}
+	}
+	stop.Store(true)
+	wg.Wait()
 }
