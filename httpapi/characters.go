@@ -15,6 +15,10 @@ import (
 // because it ends within a character, for the rest of it to arrive.
 const characterTime = time.Second
 
+// characterBytesMax bounds what is added to a chunk in search of the end of a
+// character, when one append after the other ends within one.
+const characterBytesMax = 64 << 10
+
 // isUTF8 reports text that is UTF-8 by its label, or has none.
 func isUTF8(t stream.ContentType) bool {
 	_, params, err := mime.ParseMediaType(string(t))
@@ -56,7 +60,8 @@ func (t *tail) extend(ctx context.Context, chunk stream.Chunk) (stream.Chunk, er
 	if until.After(t.end) {
 		until = t.end
 	}
-	for cutsCharacter(&chunk) && chunk.Len() <= t.server.cfg.ChunkBytes && !chunk.Ended() {
+	most := chunk.Len() + characterBytesMax
+	for cutsCharacter(&chunk) && chunk.Len() <= most && !chunk.Ended() {
 		if chunk.UpToDate() {
 			err := t.wait(ctx, chunk.Next, until)
 			if errors.Is(err, errTimeUp) {

@@ -99,8 +99,8 @@ func (n *node) apply(everywhere bool, commands ...stream.Command) (next stream.O
 			n.tb.Fatalf("%+v: %v", c, r.Rejection)
 		}
 		next = r.Outcome.Next
-		if n.behind != nil && everywhere {
-			n.behind.submit(c, n.now())
+		if behind := n.copy(); everywhere && behind != n.log {
+			behind.submit(c, n.now())
 		}
 	}
 	return next
@@ -169,6 +169,13 @@ func (n *node) loseLeader(silence time.Duration) {
 	defer n.mu.Unlock()
 	at := n.now().Add(-silence)
 	n.fenceErr, n.submitErr, n.contact = errors.New("no leader"), errors.New("no leader"), &at
+}
+
+// failWrites makes writes fail until it is called with nil.
+func (n *node) failWrites(err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.submitErr = err
 }
 
 func (n *node) counts() (fences, touches, expires int) {
@@ -303,8 +310,10 @@ func start(s http.Handler, method, target string, headers ...string) (a *answer,
 // must be absent is wanted as "".
 func (a *answer) want(t testing.TB, status int, headers ...string) {
 	t.Helper()
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	if a.status != status {
-		t.Fatalf("got status %d, want %d: %s", a.status, status, a.text())
+		t.Fatalf("got status %d, want %d: %s", a.status, status, a.body.String())
 	}
 	for i := 0; i < len(headers); i += 2 {
 		if got := a.header.Get(headers[i]); got != headers[i+1] {

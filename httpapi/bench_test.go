@@ -1,0 +1,77 @@
+package httpapi_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"mainstem/httpapi"
+	"mainstem/stream"
+)
+
+// instant answers everything at once, so that only this package is measured.
+type instant struct{ chunk stream.Chunk }
+
+func (instant) Submit(context.Context, stream.Command) (stream.Result, error) {
+	return stream.Result{Outcome: stream.Outcome{Next: stream.Offset{Incarnation: 1, Pos: 256}}}, nil
+}
+func (instant) Fence(context.Context) error { return nil }
+func (i instant) Info(stream.Name) (stream.Info, bool, error) {
+	return i.chunk.Info, true, nil
+}
+func (i instant) Read(stream.Name, stream.From, int) (stream.Chunk, error) { return i.chunk, nil }
+func (instant) Wait(context.Context, stream.Name, stream.Offset) error     { return nil }
+func (instant) Ready() error                                               { return nil }
+func (instant) Status(context.Context) any                                 { return nil }
+func (instant) LeaderContact() (time.Time, bool)                           { return time.Now(), true }
+
+// sink is a response that nobody reads.
+type sink struct{ header http.Header }
+
+func (s *sink) Header() http.Header         { return s.header }
+func (s *sink) Write(b []byte) (int, error) { return len(b), nil }
+func (s *sink) WriteHeader(int)             {}
+
+func benchmark(b *testing.B, h http.Handler, method, target, body string) {
+	r := request(method, target, body, "Content-Type", "application/octet-stream")
+	b.ReportAllocs()
+	for b.Loop() {
+		if body != "" {
+			r.Body = io.NopCloser(strings.NewReader(body))
+		}
+		h.ServeHTTP(&sink{header: http.Header{}}, r)
+	}
+}
+
+// BenchmarkBareEcho is the ceiling: read the body, answer 204.
+func BenchmarkBareEcho(b *testing.B) {
+	e := echo.New()
+	e.POST("/v1/stream/*", func(c echo.Context) error {
+		_, _ = io.Copy(io.Discard, c.Request().Body)
+		return c.NoContent(http.StatusNoContent)
+	})
+	benchmark(b, e, http.MethodPost, "/v1/stream/s", strings.Repeat("x", 256))
+}
+
+func benchmarkServer(b *testing.B, i instant) *httpapi.Server {
+	s, err := httpapi.New(httpapi.Config{}, i, i, i, i)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return s
+}
+
+func BenchmarkAppend(b *testing.B) {
+	benchmark(b, benchmarkServer(b, instant{}), http.MethodPost, "/v1/stream/s", strings.Repeat("x", 256))
+}
+
+func BenchmarkRead(b *testing.B) {
+	end := stream.Offset{Incarnation: 1, Pos: 256}
+	i := instant{chunk: stream.Chunk{Info: stream.Info{Incarnation: 1, ContentType: "text/plain", Tail: end}, Next: end, Body: [][]byte{make([]byte, 256)}}}
+	benchmark(b, benchmarkServer(b, i), http.MethodGet, "/v1/stream/s?offset=0000000000000001_0000000000000000", "")
+}
