@@ -31,15 +31,14 @@ cluster: build ## three nodes on http://127.0.0.1:4437, :4447 and :4457, data in
 	wait
 
 docs: ## write docs/configuration.md from the table of settings
-	$(GO) run ./cmd/mainstem docs > docs/configuration.md
+	$(GO) run ./cmd/mainstem docs > docs/configuration.md.new && mv docs/configuration.md.new docs/configuration.md
 
 check: ## formatting, vet
-	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
+	@unformatted=$$(find . -name '*.go' -not -path '*/node_modules/*' -not -path './.*' -print0 | xargs -0 gofmt -l); \
 	if [ -n "$$unformatted" ]; then echo "not gofmt-clean:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet ./...
 
 test: build check ## everything that must pass; installs what it needs
-	test/setup.sh
 	$(GO) test $(PRODUCT)
 	$(MAKE) --no-print-directory battery
 

@@ -26,7 +26,7 @@ func (n *node) letIn() (err error) {
 	if err != nil {
 		return err
 	}
-	checksum := checksumHandler(n.engine)
+	checksum := checksumHandler(n.engine.Checksum)
 	n.door.letIn(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == checksumPath && r.Method == http.MethodGet {
 			checksum(w, r)

@@ -34,7 +34,8 @@ name begins with "ds" is passed over). All that is wrong is reported in one run,
 ` + "`[bind_listener]`, `[open_storage]`, `[join_cluster]` or `[start_server]`" + `.
 
 A duration is written as Go writes it (` + "`500ms`, `30s`, `2m`" + `), a size as a number of bytes or with a unit
-(` + "`65536`, `64KiB`, `10MiB`, `10MB`" + `). "serve" in the last column: ` + "`mainstem dev`" + ` does not have it.
+(` + "`65536`, `64KiB`, `10MiB`, `10MB`" + `). "(serve)" beside a default: ` + "`mainstem dev`" + ` does not have the
+flag and passes over the variable.
 `
 
 // defaultDoc is the default as the document shows it.

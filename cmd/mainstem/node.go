@@ -85,13 +85,13 @@ func (n *node) listenForGossip() (err error) {
 
 // openStorage opens this node's durable parts and the machine over them.
 func (n *node) openStorage() error {
-	if err := n.makeDataDir(); err != nil {
-		return fmt.Errorf("--data-dir: %w", err)
+	dir, err := n.chooseDataDir()
+	if err != nil {
+		return fmt.Errorf("make a temporary directory: %w", err)
 	}
-	dir := storage.Dir(n.cfg.storage.dataDir)
 	lock, err := storage.LockDir(dir)
 	if err != nil {
-		return err
+		return fmt.Errorf("--data-dir %s: %w", dir, err)
 	}
 	n.opened.push("data directory", lock.Close)
 	identity := identityFile{dir: dir}

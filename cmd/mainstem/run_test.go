@@ -269,7 +269,7 @@ func TestADirectoryBelongsToOneNodeAndOneProcess(t *testing.T) {
 	first := serve("a")
 	eventually(t, "ready", func() bool { return strings.Contains(first.stderr.String(), "msg=ready") })
 	second := serve("a")
-	if code := second.exit(); code != 1 || !strings.Contains(second.stderr.String(), "[open_storage] the data directory") {
+	if code := second.exit(); code != 1 || !strings.Contains(second.stderr.String(), "[open_storage] --data-dir") || !strings.Contains(second.stderr.String(), "in use by another") {
 		t.Fatalf("a second process: got exit code %d and %q", code, second.stderr.String())
 	}
 	first.signal()
@@ -297,5 +297,26 @@ func TestVersionAndHelp(t *testing.T) {
 	p := launch(t, "sevre")
 	if code := p.exit(); code != 1 || !strings.Contains(p.stderr.String(), "serve") {
 		t.Errorf("sevre: got exit code %d and %q, want a suggestion", code, p.stderr.String())
+	}
+}
+
+func TestANodeShowsItsHealthAndItsNumbers(t *testing.T) {
+	_, base := dev(t)
+	mustDo(t, http.MethodPut, base+"/counted", "text/plain", "one", http.StatusCreated)
+	origin := strings.TrimSuffix(base, "/v1/stream")
+	for _, path := range []string{"/livez", "/readyz", "/healthz", statusPath, checksumPath} {
+		if code, body := get(t, origin+path); code != http.StatusOK {
+			t.Errorf("%s: got %d %q, want 200", path, code, body)
+		}
+	}
+	_, body := get(t, origin+"/metrics")
+	for _, name := range []string{
+		`mainstem_build_info{goversion="go`, "mainstem_raft_is_leader 1", "mainstem_raft_failure_tolerance 0", "mainstem_raft_term ",
+		`mainstem_append_stage_seconds_count{stage="raft"}`, `mainstem_http_requests_total{code="201",operation="create"} 1`,
+		"mainstem_live_readers", "mainstem_fsync_seconds_count", `mainstem_corruption_total{store="log"} 0`, "go_goroutines ", "process_open_fds ",
+	} {
+		if !strings.Contains(body, "\n"+name) {
+			t.Errorf("/metrics has no %s", name)
+		}
 	}
 }

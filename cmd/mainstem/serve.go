@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"mainstem/storage"
 )
 
 // runServe runs a node until ctx ends.
@@ -125,17 +127,16 @@ func (n *node) serveClients() error {
 	return nil
 }
 
-// makeDataDir makes the data directory, or a temporary one that is removed when
-// the node is closed.
-func (n *node) makeDataDir() error {
+// chooseDataDir returns the data directory, or makes a temporary one that is
+// removed when the node is closed.
+func (n *node) chooseDataDir() (storage.Dir, error) {
 	if !n.cfg.storage.temporary {
-		return os.MkdirAll(n.cfg.storage.dataDir, 0o750)
+		return storage.Dir(n.cfg.storage.dataDir), nil // storage makes it, and syncs the directories above
 	}
 	dir, err := os.MkdirTemp("", "mainstem-dev-")
 	if err != nil {
-		return err
+		return "", err
 	}
-	n.cfg.storage.dataDir = dir
 	n.opened.push("temporary directory", func() error { return os.RemoveAll(dir) })
-	return nil
+	return storage.Dir(dir), nil
 }

@@ -181,7 +181,7 @@ func limitSettings() []setting {
 
 func logSettings() []setting {
 	return []setting{
-		{key: "observability.log_level", flag: "log-level", std: "info", dev: "warn",
+		{key: "observability.log_level", flag: "log-level", std: "info", dev: "error",
 			value: choice(func(c *config) *string { return &c.log.level }, "debug", "info", "warn", "error"),
 			usage: "the lowest level that is logged, to standard error"},
 		{key: "observability.log_format", flag: "log-format", std: "text",

@@ -36,17 +36,17 @@ func (d *frontDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = w.Write([]byte("ok\n"))
 	default:
-		refuseUntilOpen(w, r)
+		unavailable(w, r, "STARTING", "this node is starting; nothing was read or written")
 	}
 }
 
-func refuseUntilOpen(w http.ResponseWriter, r *http.Request) {
+// unavailable answers 503 with a problem body, as httpapi does.
+func unavailable(w http.ResponseWriter, r *http.Request, reason, detail string) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Retry-After", "1")
 	w.WriteHeader(http.StatusServiceUnavailable)
 	_ = json.NewEncoder(w).Encode(map[string]any{ // a client that left needs no answer
 		"type": "about:blank", "title": http.StatusText(http.StatusServiceUnavailable), "status": http.StatusServiceUnavailable,
-		"code": "UNAVAILABLE", "reason": "STARTING", "detail": "this node is starting; nothing was read or written",
-		"instance": r.URL.EscapedPath(),
+		"code": "UNAVAILABLE", "reason": reason, "detail": detail, "instance": r.URL.EscapedPath(),
 	})
 }

@@ -10,6 +10,9 @@ import (
 // rest is for closing what they used.
 const requestsShare = 0.6
 
+// transferTimeout bounds the wait for another node to lead.
+const transferTimeout = 5 * time.Second
+
 // stop lets clients finish before what they need is closed: not ready any more,
 // live reads ended, leadership handed over, requests finished.
 func (n *node) stop() {
@@ -22,13 +25,21 @@ func (n *node) stop() {
 		n.api.Drain()
 	}
 	if n.cluster != nil {
-		if err := n.cluster.TransferLeadership(ctx); err != nil {
-			n.log.Info("leadership stays until the end", "err", err)
-		}
+		n.handOver(ctx)
 	}
 	if err := n.server.Shutdown(ctx); err != nil {
 		n.log.Warn("requests were cut at the shutdown timeout", "err", err)
 		_ = n.server.Close()
+	}
+}
+
+// handOver makes another node lead, if one can within transferTimeout. If none
+// can, closing the cluster tries again and says so.
+func (n *node) handOver(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, transferTimeout)
+	defer cancel()
+	if err := n.cluster.TransferLeadership(ctx); err != nil {
+		n.log.Debug("leadership stays until the end", "err", err)
 	}
 }
 
