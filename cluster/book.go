@@ -10,6 +10,8 @@ import (
 // goes before what the log last recorded, so that members find each other after
 // all of them moved.
 type book struct {
+	self    string               // this node's id ...
+	own     string               // ... and peer address
 	cluster func() string        // this node's cluster id
 	gossip  func() []Peer        // the others, as gossip has them
 	servers func() []raft.Server // the members, as the log has them
@@ -17,6 +19,9 @@ type book struct {
 
 // addrOf returns a member's peer address, "" when it is not known.
 func (b *book) addrOf(id string) string {
+	if id == b.self {
+		return b.own
+	}
 	for _, p := range b.gossip() {
 		if p.NodeID == id && p.ClusterID != "" && p.ClusterID == b.cluster() {
 			return p.PeerAddr

@@ -57,6 +57,9 @@ func (n *Node) tryAdmission() (waitsFor string) {
 		if why != "" {
 			return why
 		}
+		if n.grants.stands(members[0].ClusterID) {
+			return "contact by cluster " + members[0].ClusterID + ", of which it is a founder"
+		}
 		return n.tryJoin(members)
 	}
 	if id.ClusterID != "" {

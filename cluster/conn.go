@@ -40,6 +40,10 @@ func (c *rpcConn) read() {
 			c.fail(err)
 			return
 		}
+		if f.code == statusGoAway {
+			c.retire(f.id)
+			return
+		}
 		c.mu.Lock()
 		answer := c.pending[f.id]
 		delete(c.pending, f.id)
@@ -48,6 +52,20 @@ func (c *rpcConn) read() {
 			answer <- f
 		}
 	}
+}
+
+// retire ends the connection after the peer's last word: what it has not looked
+// at may be asked elsewhere.
+func (c *rpcConn) retire(last uint64) {
+	c.mu.Lock()
+	for id, answer := range c.pending {
+		if id > last {
+			answer <- frame{id: id, code: statusNotProposed, body: []byte("the peer is stopping")}
+			delete(c.pending, id)
+		}
+	}
+	c.mu.Unlock()
+	c.fail(errConnClosed)
 }
 
 // fail closes the connection and tells all who wait on it.
@@ -74,18 +92,8 @@ func (c *rpcConn) alive() bool {
 // call sends one request and waits for its answer. An error is marked as not
 // proposed when the peer certainly did not get the whole request.
 func (c *rpcConn) call(ctx context.Context, method byte, body []byte) (frame, error) {
-	answer := make(chan frame, 1)
-	c.mu.Lock()
-	if c.broken != nil {
-		c.mu.Unlock()
-		return frame{}, notProposed(fmt.Errorf("call: %w", errConnClosed))
-	}
-	c.next++
-	id := c.next
-	c.pending[id] = answer
-	c.mu.Unlock()
-
-	if err := c.send(frame{id: id, code: method, body: body}); err != nil {
+	id, answer, err := c.send(method, body)
+	if err != nil {
 		return frame{}, err
 	}
 	select {
@@ -102,16 +110,25 @@ func (c *rpcConn) call(ctx context.Context, method byte, body []byte) (frame, er
 	}
 }
 
-func (c *rpcConn) send(f frame) error {
+// send writes a request. Ids go up in the order of writing, so that the peer can
+// say up to where it has looked.
+func (c *rpcConn) send(method byte, body []byte) (id uint64, answer chan frame, err error) {
 	c.writing.Lock()
 	defer c.writing.Unlock()
-	if !c.alive() {
-		return notProposed(fmt.Errorf("send: %w", errConnClosed))
+	answer = make(chan frame, 1)
+	c.mu.Lock()
+	if c.broken != nil {
+		c.mu.Unlock()
+		return 0, nil, notProposed(fmt.Errorf("send: %w", errConnClosed))
 	}
+	c.next++
+	id = c.next
+	c.pending[id] = answer
+	c.mu.Unlock()
 	c.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
-	if err := writeFrame(c.conn, f); err != nil {
+	if err := writeFrame(c.conn, frame{id: id, code: method, body: body}); err != nil {
 		c.fail(err)
-		return notProposed(err)
+		return 0, nil, notProposed(err)
 	}
-	return nil
+	return id, answer, nil
 }

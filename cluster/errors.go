@@ -19,7 +19,8 @@ var (
 	ErrTooLarge = errors.New("cluster: the command is larger than an entry of the log may be; nothing was written")
 
 	// ErrOutcomeUnknown means that what was submitted may have been proposed,
-	// and may or may not be in the log. It is never proposed a second time.
+	// and may or may not be in the log: it was proposed until SubmitTimeout, and
+	// no answer came.
 	ErrOutcomeUnknown error = unknownError{}
 )
 

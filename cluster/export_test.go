@@ -5,17 +5,26 @@ import "github.com/hashicorp/raft"
 // Hint is a commit hint as tests see it.
 type Hint = hint
 
-// WatchHints lets f see, and delay, each hint as it is about to be sent.
-func (n *Node) WatchHints(f func(to string, h Hint)) {
-	send := n.hinter.send
+// WatchHints calls before ahead of each hint's last checks, where it may block,
+// and delivered with each that goes out.
+func (n *Node) WatchHints(before func(Hint), delivered func(*raft.AppendEntriesRequest)) {
+	send := n.hintSender(func(s *seat, to raft.Server, q *raft.AppendEntriesRequest, a *raft.AppendEntriesResponse) error {
+		delivered(q)
+		return byTransport(s, to, q, a)
+	})
+	n.hinter.mu.Lock()
+	defer n.hinter.mu.Unlock()
 	n.hinter.send = func(to raft.Server, h hint) (bool, error) {
-		f(string(to.ID), h)
+		before(h)
 		return send(to, h)
 	}
 }
 
 // NotedHint is the newest hint that this node has taken up.
-func (n *Node) NotedHint() Hint { return n.hinter.latest() }
+func (n *Node) NotedHint() Hint {
+	h, _ := n.hinter.latest()
+	return h
+}
 
 // Term is raft's current term.
 func (n *Node) Term() uint64 { return n.seat.Load().raft.CurrentTerm() }

@@ -209,7 +209,7 @@ func (n *Node) readIndex(s *seat) (uint64, error) {
 // entries: the snapshot's index may be one that no machine counts.
 func (n *Node) markIndex(s *seat) (uint64, error) {
 	if !n.applying.enter() {
-		return 0, ErrClosing
+		return 0, errHandingOver
 	}
 	defer n.applying.leave()
 	envelope := stream.NewEnvelope(nil)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/memberlist"
@@ -21,6 +22,9 @@ const (
 	seekInterval = 2 * time.Second
 	// seedsMax bounds the addresses that are looked at.
 	seedsMax = 64
+	// deadReclaimTime is how long a member must be dead before it may come back
+	// at another address.
+	deadReclaimTime = 10 * time.Second
 	// publishTimeout bounds the spreading of new metadata.
 	publishTimeout = 2 * time.Second
 )
@@ -37,7 +41,7 @@ type GossipConfig struct {
 type Gossip struct {
 	cfg     GossipConfig
 	log     *slog.Logger
-	list    *memberlist.Memberlist
+	list    atomic.Pointer[memberlist.Memberlist]
 	changed chan struct{}
 	stop    chan struct{}
 	group   group
@@ -49,6 +53,8 @@ type Gossip struct {
 	peers  map[string]Peer // alive, this node not included
 	refuse map[string]string
 	closed bool
+	away   bool // Advertise has not resolved yet: this node is known by another address
+	down   bool // nothing is left to close
 }
 
 // NewGossip binds the gossip port; Start begins to use it.
@@ -61,26 +67,78 @@ func NewGossip(cfg GossipConfig) (*Gossip, error) {
 		changed: make(chan struct{}, 1), stop: make(chan struct{}),
 		peers: map[string]Peer{}, refuse: map[string]string{},
 	}
-	mc := memberlist.DefaultLANConfig()
-	mc.Name = cfg.NodeID
-	mc.LogOutput = gossipLog{g.log}
-	mc.Delegate, mc.Events, mc.Alive, mc.Merge, mc.Conflict = g, g, g, g, g
-	mc.DeadNodeReclaimTime = 10 * time.Second // a member that comes back at another address
-	var err error
-	if mc.BindAddr, mc.BindPort, err = resolve(cfg.Bind); err != nil {
-		return nil, fmt.Errorf("gossip address: %w", err)
-	}
-	mc.AdvertisePort = mc.BindPort
-	if cfg.Advertise != "" {
-		if mc.AdvertiseAddr, mc.AdvertisePort, err = resolve(cfg.Advertise); err != nil {
-			return nil, fmt.Errorf("advertised gossip address: %w", err)
-		}
-	}
-	// Until Start this node says nothing of itself, and is no peer to others.
-	if g.list, err = memberlist.Create(mc); err != nil {
-		return nil, fmt.Errorf("listen for gossip on %s: %w", cfg.Bind, err)
+	if err := g.open(); err != nil {
+		return nil, err
 	}
 	return g, nil
+}
+
+// open binds the port. Until Start this node says nothing of itself, and is no
+// peer to others.
+func (g *Gossip) open() error {
+	mc := memberlist.DefaultLANConfig()
+	mc.Name = g.cfg.NodeID
+	mc.LogOutput = gossipLog{g.log}
+	mc.Delegate, mc.Events, mc.Alive, mc.Merge, mc.Conflict = g, g, g, g, g
+	mc.DeadNodeReclaimTime = deadReclaimTime
+	var err error
+	if mc.BindAddr, mc.BindPort, err = resolve(g.cfg.Bind); err != nil {
+		return fmt.Errorf("gossip address: %w", err)
+	}
+	mc.AdvertisePort = mc.BindPort
+	away := false
+	if g.cfg.Advertise != "" {
+		addr, port, err := resolve(g.cfg.Advertise)
+		if err == nil {
+			mc.AdvertiseAddr, mc.AdvertisePort = addr, port
+		} else { // a name may appear some time after the process it belongs to
+			away = true
+			g.log.Warn("the advertised gossip address does not resolve yet; an address of this machine is used until it does", "addr", g.cfg.Advertise, "err", err)
+		}
+	}
+	list, err := memberlist.Create(mc)
+	if err != nil {
+		return fmt.Errorf("listen for gossip on %s: %w", g.cfg.Bind, err)
+	}
+	g.list.Store(list)
+	g.mu.Lock()
+	g.away = away
+	g.mu.Unlock()
+	return nil
+}
+
+// comeHome opens gossip again once the advertised address resolves: memberlist
+// cannot change its address.
+func (g *Gossip) comeHome() {
+	g.mu.Lock()
+	away := g.away
+	g.mu.Unlock()
+	if !away {
+		return
+	}
+	if _, _, err := resolve(g.cfg.Advertise); err != nil {
+		return
+	}
+	old := g.list.Load()
+	if err := errors.Join(old.Leave(publishTimeout), old.Shutdown()); err != nil {
+		g.log.Debug("gossip closed to be opened again", "err", err)
+	}
+	for {
+		err := g.open()
+		if err == nil {
+			g.log.Info("the advertised gossip address resolves now", "addr", g.cfg.Advertise)
+			return
+		}
+		g.log.Error("gossip could not be opened again at the advertised address", "addr", g.cfg.Advertise, "err", err)
+		select {
+		case <-time.After(seekInterval):
+		case <-g.stop:
+			g.mu.Lock()
+			g.down = true
+			g.mu.Unlock()
+			return
+		}
+	}
 }
 
 // resolve turns HOST:PORT into what memberlist needs: it knows no names.
@@ -122,7 +180,7 @@ func (g *Gossip) Publish(me Peer) error {
 		}
 	}
 	g.mu.Unlock()
-	if err := g.list.UpdateNode(publishTimeout); err != nil {
+	if err := g.list.Load().UpdateNode(publishTimeout); err != nil {
 		g.log.Debug("metadata not spread in time; push and pull will", "err", err)
 	}
 	return nil
@@ -143,8 +201,9 @@ func (g *Gossip) Seed(addrs []string) {
 // forgets nodes that were away for long, and names may not resolve at first.
 func (g *Gossip) seek() {
 	for {
+		g.comeHome()
 		for _, a := range g.missing() {
-			if _, err := g.list.Join([]string{a}); err != nil {
+			if _, err := g.list.Load().Join([]string{a}); err != nil {
 				g.log.Debug("no gossip", "with", a, "err", err)
 			}
 		}
@@ -158,7 +217,7 @@ func (g *Gossip) seek() {
 
 func (g *Gossip) missing() []string {
 	alive := map[string]bool{}
-	for _, m := range g.list.Members() {
+	for _, m := range g.list.Load().Members() {
 		alive[m.Address()] = true
 	}
 	g.mu.Lock()
@@ -192,7 +251,7 @@ func (g *Gossip) GossipAddr() string {
 	if g.cfg.Advertise != "" {
 		return g.cfg.Advertise
 	}
-	return g.list.LocalNode().Address()
+	return g.list.Load().LocalNode().Address()
 }
 
 // Self implements Discovery.
@@ -204,7 +263,7 @@ func (g *Gossip) Self(addr string) bool {
 	if err != nil {
 		return false
 	}
-	own := g.list.LocalNode()
+	own := g.list.Load().LocalNode()
 	if int(own.Port) == port && own.Addr.Equal(net.ParseIP(ip)) {
 		return true
 	}
@@ -223,12 +282,18 @@ func (g *Gossip) Close() error {
 	}
 	close(g.stop)
 	g.group.wait()
-	var errs []error
-	if err := g.list.Leave(publishTimeout); err != nil {
+	g.mu.Lock()
+	down := g.down
+	g.mu.Unlock()
+	if down {
+		return nil
+	}
+	list := g.list.Load()
+	if err := list.Leave(publishTimeout); err != nil {
 		g.log.Debug("leaving not spread", "err", err)
 	}
-	if err := g.list.Shutdown(); err != nil {
-		errs = append(errs, fmt.Errorf("stop gossip: %w", err))
+	if err := list.Shutdown(); err != nil {
+		return fmt.Errorf("stop gossip: %w", err)
 	}
-	return errors.Join(errs...)
+	return nil
 }

@@ -26,13 +26,13 @@ type hint struct{ Index, Term uint64 }
 // itself, taken while this node led that term. It is never raft's current term:
 // after stepping down that would claim another's leadership.
 type hinter struct {
-	send    func(to raft.Server, h hint) (stored bool, err error)
 	servers func() []raft.Server
 	self    raft.ServerID
 	spawn   func(func()) bool
 	ctx     context.Context
 
 	mu     sync.Mutex // guards what follows
+	send   func(to raft.Server, h hint) (done bool, err error)
 	newest hint
 	peers  map[raft.ServerID]chan struct{} // wakes the peer's goroutine
 }
@@ -80,12 +80,12 @@ func (t *hinter) run(id raft.ServerID, wake chan struct{}) {
 			if !ok {
 				return
 			}
-			h := t.latest()
+			h, send := t.latest()
 			if h.Index <= sent {
 				break
 			}
-			stored, err := t.send(to, h)
-			if err != nil || stored {
+			done, err := send(to, h)
+			if err != nil || done {
 				sent = h.Index // after an error raft's own messages do it
 				break
 			}
@@ -98,10 +98,10 @@ func (t *hinter) run(id raft.ServerID, wake chan struct{}) {
 	}
 }
 
-func (t *hinter) latest() hint {
+func (t *hinter) latest() (hint, func(raft.Server, hint) (bool, error)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.newest
+	return t.newest, t.send
 }
 
 // lookUp finds a peer's entry in the configuration, and forgets the peer when
@@ -135,19 +135,28 @@ func (n *Node) AppliedHook(index, term uint64) {
 	n.hinter.note(hint{Index: index, Term: term})
 }
 
-// sendHint reports whether the peer has stored the entry and so has taken the
-// hint, or will never take it.
-func (n *Node) sendHint(to raft.Server, h hint) (done bool, err error) {
-	s := n.seat.Load()
-	if led, ok := s.leads(); !ok || led != h.Term {
-		return true, nil // stepped down: what is left of the hint is void
+// deliverHint hands one request to raft's transport.
+type deliverHint func(*seat, raft.Server, *raft.AppendEntriesRequest, *raft.AppendEntriesResponse) error
+
+func byTransport(s *seat, to raft.Server, q *raft.AppendEntriesRequest, a *raft.AppendEntriesResponse) error {
+	return s.transport.AppendEntries(to.ID, to.Address, q, a)
+}
+
+// hintSender returns what sends a hint to one peer. It reports whether the peer
+// has stored the entry and so has taken the hint, or will never take it.
+func (n *Node) hintSender(deliver deliverHint) func(raft.Server, hint) (bool, error) {
+	return func(to raft.Server, h hint) (done bool, err error) {
+		s := n.seat.Load()
+		if led, ok := s.leads(); !ok || led != h.Term {
+			return true, nil // stepped down: what is left of the hint is void
+		}
+		var answer raft.AppendEntriesResponse
+		err = deliver(s, to, hintRequest(n.cfg.NodeID, s.transport.LocalAddr(), h), &answer)
+		if err != nil {
+			return false, err
+		}
+		return answer.Success || answer.Term > h.Term, nil
 	}
-	var answer raft.AppendEntriesResponse
-	err = s.transport.AppendEntries(to.ID, to.Address, hintRequest(n.cfg.NodeID, s.transport.LocalAddr(), h), &answer)
-	if err != nil {
-		return false, err
-	}
-	return answer.Success || answer.Term > h.Term, nil
 }
 
 func hintRequest(id string, addr raft.ServerAddress, h hint) *raft.AppendEntriesRequest {

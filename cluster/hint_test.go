@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/hashicorp/raft"
 
 	"mainstem/cluster"
 	"mainstem/cluster/clustertest"
@@ -23,7 +26,7 @@ func TestFollowersApplyBeforeCommitTimeout(t *testing.T) {
 					o.Machine = func(string, func(uint64, uint64)) cluster.Machine { return clustertest.NewCounter(nil) }
 				}
 				c := clustertest.Of(t, 3, o)
-				fenceAll(t, c)
+				time.Sleep(time.Minute) // the configuration is applied everywhere
 				for i := range 20 {
 					submit(t, c.WaitLeader(), fmt.Sprint(i))
 					start := time.Now()
@@ -45,19 +48,52 @@ func TestFollowersApplyBeforeCommitTimeout(t *testing.T) {
 	}
 }
 
+// A hint that waits while its node steps down must not go out later, neither
+// with the term of its entry nor with that of the next leader.
 func TestNoHintAfterSteppingDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := clustertest.Of(t, 3, options())
+		c := clustertest.New(t, options())
+		var hold atomic.Pointer[chan struct{}] // set: hints wait for it
+		waiting := make(chan cluster.Hint, 10)
+		var mu sync.Mutex // guards sent
+		var sent []*raft.AppendEntriesRequest
+		ids := []string{"n1", "n2", "n3"}
+		for _, id := range ids {
+			c.Start(id, 3, ids...).WatchHints(func(h cluster.Hint) {
+				select {
+				case waiting <- h:
+				default:
+				}
+				if held := hold.Load(); held != nil {
+					<-*held
+				}
+			}, func(q *raft.AppendEntriesRequest) {
+				mu.Lock()
+				defer mu.Unlock()
+				sent = append(sent, q)
+			})
+		}
+		c.WaitReady()
 		old := c.WaitLeader()
 		term := old.Term()
-		r := submit(t, old, "x")
-		var mu sync.Mutex
-		var sent []cluster.Hint
-		old.WatchHints(func(_ string, h cluster.Hint) {
-			mu.Lock()
-			defer mu.Unlock()
-			sent = append(sent, h)
-		})
+		submit(t, old, "seen")
+		time.Sleep(time.Second)
+		mu.Lock()
+		if len(sent) == 0 {
+			t.Fatal("no hint was sent at all: this test shows nothing")
+		}
+		mu.Unlock()
+		for len(waiting) > 0 {
+			<-waiting
+		}
+
+		release := make(chan struct{})
+		hold.Store(&release)
+		submit(t, old, "waits")
+		held := <-waiting
+		if held.Term != term {
+			t.Fatalf("the hint is %+v, this node leads term %d", held, term)
+		}
 		if err := old.TransferLeadership(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -66,32 +102,30 @@ func TestNoHintAfterSteppingDown(t *testing.T) {
 		if old.Term() == term {
 			t.Fatal("the term did not change")
 		}
-		before := old.NotedHint()
-		if before.Term != term {
-			t.Fatalf("noted %+v while leading term %d", before, term)
-		}
-		index := old.Machine.Applied()
-		for _, claimed := range []uint64{term, old.Term()} { // as a follower, and with another's term
-			old.AppliedHook(index+1, claimed)
-		}
-		if got := old.NotedHint(); got != before {
-			t.Fatalf("a follower noted %+v (%+v)", got, r)
-		}
-		if err := c.WaitLeader().TransferLeadership(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		submit(t, c.WaitLeader(), "y")
-		old.AppliedHook(index+100, term) // an entry of an earlier term, whoever leads now
-		if got := old.NotedHint(); got.Index == index+100 {
-			t.Fatalf("an entry of an earlier term was noted: %+v", got)
-		}
+		mu.Lock()
+		sent = nil
+		mu.Unlock()
+		close(release)
 		time.Sleep(time.Second)
 		mu.Lock()
-		defer mu.Unlock()
-		for _, h := range sent {
-			if h.Term != old.Term() {
-				t.Fatalf("sent %+v in term %d", h, old.Term())
+		for _, q := range sent {
+			if string(q.ID) == old.ID || q.Term != q.PrevLogTerm {
+				t.Errorf("%s sent a hint for entry %d with term %d and entry term %d", q.ID, q.PrevLogEntry, q.Term, q.PrevLogTerm)
 			}
+		}
+		mu.Unlock()
+
+		before := old.NotedHint()
+		for _, claimed := range []uint64{term, old.Term()} { // as a follower
+			old.AppliedHook(before.Index+100, claimed)
+		}
+		if got := old.NotedHint(); got != before {
+			t.Fatalf("a follower noted %+v", got)
+		}
+		leader := c.WaitLeader()
+		leader.AppliedHook(before.Index+100, term) // an entry of an earlier term
+		if got := leader.NotedHint(); got.Index == before.Index+100 {
+			t.Fatalf("a leader of term %d noted %+v", leader.Term(), got)
 		}
 	})
 }

@@ -16,14 +16,35 @@ import (
 // repeats some of them at every failed heartbeat.
 const repeatInterval = 10 * time.Second
 
-// demoted lines are raft's ordinary life here. The first two are how a follower
-// refuses a commit hint that came before its entry.
-var demoted = map[string]bool{
-	"failed to get previous log":        true,
-	"previous log term mis-match":       true,
-	"skipping application of old log":   true,
-	"failed to decode incoming command": true, // a closed connection
-	"failed to flush response":          true,
+// levels are those of raft's lines that sound worse than they are here.
+var levels = map[string]slog.Level{
+	// How a follower refuses a commit hint that came before its entry.
+	"failed to get previous log":      slog.LevelDebug,
+	"previous log term mis-match":     slog.LevelDebug,
+	"skipping application of old log": slog.LevelDebug,
+
+	// A connection that was closed, by either side.
+	"failed to accept connection":                slog.LevelDebug,
+	"failed to decode incoming command":          slog.LevelDebug,
+	"failed to flush response":                   slog.LevelDebug,
+	"aborting pipeline replication":              slog.LevelDebug,
+	"pipelining replication":                     slog.LevelDebug,
+	"appendEntries rejected, sending older logs": slog.LevelDebug,
+
+	// The node itself says that a leader was lost.
+	"no known peers, aborting election":                        slog.LevelDebug,
+	"not part of stable configuration, aborting election":      slog.LevelDebug,
+	"heartbeat timeout reached, starting election":             slog.LevelInfo,
+	"unable to get address for server, using fallback address": slog.LevelDebug,
+
+	// A peer that is away is no error of this node.
+	"failed to heartbeat to":                    slog.LevelWarn,
+	"failed to appendEntries to":                slog.LevelWarn,
+	"failed to pipeline appendEntries":          slog.LevelWarn,
+	"failed to start pipeline replication to":   slog.LevelWarn,
+	"failed to make requestVote RPC":            slog.LevelWarn,
+	"failed to send snapshot to":                slog.LevelWarn,
+	"peer has newer term, stopping replication": slog.LevelWarn,
 }
 
 // raftLog brings raft's lines to slog.
@@ -56,7 +77,10 @@ func (r *raftLog) Accept(_ string, level hclog.Level, msg string, args ...any) {
 	case hclog.Info:
 		to = slog.LevelInfo
 	}
-	if demoted[msg] || to > slog.LevelDebug && r.repeated(msg) {
+	if lower, ok := levels[msg]; ok {
+		to = min(to, lower)
+	}
+	if to > slog.LevelInfo && r.repeated(msg) {
 		to = slog.LevelDebug
 	}
 	if !r.log.Enabled(context.Background(), to) {
@@ -81,16 +105,11 @@ func (r *raftLog) repeated(msg string) bool {
 	return false
 }
 
-// gossipLog brings memberlist's lines to slog. All but errors are Debug: the
-// node itself says what matters.
+// gossipLog brings memberlist's lines to slog. All are Debug: the node itself
+// says what matters.
 type gossipLog struct{ log *slog.Logger }
 
 func (g gossipLog) Write(p []byte) (int, error) {
-	line := strings.TrimSpace(string(p))
-	level := slog.LevelDebug
-	if strings.Contains(line, "[ERR]") {
-		level = slog.LevelWarn
-	}
-	g.log.Log(context.Background(), level, "gossip", "line", line)
+	g.log.Debug("memberlist", "line", strings.TrimSpace(string(p)))
 	return len(p), nil
 }

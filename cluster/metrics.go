@@ -17,6 +17,7 @@ type metrics struct {
 	batchBytes    prometheus.Histogram
 	forwards      *prometheus.CounterVec
 	fence         prometheus.Histogram
+	repeats       prometheus.Counter
 
 	registry   prometheus.Registerer
 	collectors []prometheus.Collector
@@ -37,13 +38,14 @@ func newMetrics(r prometheus.Registerer, g gauges) (*metrics, error) {
 	m.batchBytes = prometheus.NewHistogram(prometheus.HistogramOpts{Name: "mainstem_batch_bytes", Help: "Bytes of each batch.", Buckets: prometheus.ExponentialBuckets(64, 4, 10)})
 	m.forwards = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mainstem_forwards_total", Help: "Batches forwarded to the leader, by result."}, []string{"result"})
 	m.fence = prometheus.NewHistogram(prometheus.HistogramOpts{Name: "mainstem_fence_seconds", Help: "Time that linearizable reads wait for their fence.", Buckets: seconds})
+	m.repeats = prometheus.NewCounter(prometheus.CounterOpts{Name: "mainstem_batch_doubts_total", Help: "Attempts to propose a batch whose fate is unknown; the batch is proposed again and recognised."})
 	m.stageQueue = stages.WithLabelValues("queue")
 	m.stageRaft = stages.WithLabelValues("raft")
 	m.stageForward = stages.WithLabelValues("forward")
 	for _, result := range []string{"ok", "not_proposed", "unknown"} {
 		m.forwards.WithLabelValues(result)
 	}
-	m.collectors = []prometheus.Collector{m.leaderChanges, stages, m.batchCommands, m.batchBytes, m.forwards, m.fence}
+	m.collectors = []prometheus.Collector{m.leaderChanges, stages, m.batchCommands, m.batchBytes, m.forwards, m.fence, m.repeats}
 
 	for _, gauge := range []struct {
 		name, help string

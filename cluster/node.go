@@ -48,6 +48,7 @@ type Node struct {
 	clock     *clock
 	leader    *leaderWatch
 	proposer  proposer
+	session   *session
 	fences    fences // for this node's callers
 	ownFences fences // of this node as leader
 	hinter    hinter
@@ -105,10 +106,15 @@ func Open(cfg Config, m Machine, stores Stores, network Network, disco Discovery
 // assemble makes the parts know each other.
 func (n *Node) assemble() {
 	n.warned.peers = map[string]int{}
+	n.session = newSession()
 	n.clock = newClock(n.cfg.Now, n.log)
 	n.leader = newLeaderWatch(n.ctx)
 	n.members = memberTable{life: reachableIntervals * n.cfg.StatusInterval, seen: map[string]sighting{}}
-	n.book = &book{cluster: n.clusterID, gossip: n.disco.Peers, servers: n.servers}
+	n.book = &book{self: n.cfg.NodeID, own: n.cfg.AdvertisePeer, cluster: n.clusterID, gossip: n.disco.Peers, servers: n.servers}
+	n.port = &port{
+		me: n.welcome, judge: n.judge, handle: n.handle, onReject: n.rejected,
+		raft: make(chan net.Conn), draining: make(chan struct{}), conns: map[net.Conn]struct{}{},
+	}
 	n.pool = newPool(n.dialPeer, n.group.spawn)
 	n.proposer = proposer{
 		maxBytes: n.cfg.MaxBatchBytes, maxCommands: n.cfg.MaxBatchCommands,
@@ -118,19 +124,15 @@ func (n *Node) assemble() {
 	n.fences = fences{round: n.fenceRound, spawn: n.group.spawn, ctx: n.ctx}
 	n.ownFences = fences{round: n.ownRound, spawn: n.raftUse.spawn, ctx: n.ctx}
 	n.hinter = hinter{
-		send: n.sendHint, servers: n.servers, self: raft.ServerID(n.cfg.NodeID),
+		send: n.hintSender(byTransport), servers: n.servers, self: raft.ServerID(n.cfg.NodeID),
 		spawn: n.group.spawn, ctx: n.ctx, peers: map[raft.ServerID]chan struct{}{},
 	}
 }
 
 func (n *Node) start(hasState bool) error {
-	listener, err := n.network.Listen()
-	if err != nil {
+	var err error
+	if n.port.listener, err = n.network.Listen(); err != nil {
 		return err
-	}
-	n.port = &port{
-		listener: listener, me: n.welcome, judge: n.judge, handle: n.handle,
-		raft: make(chan net.Conn), onReject: n.rejected, conns: map[net.Conn]struct{}{},
 	}
 	for _, addr := range n.cfg.Join {
 		if addr = strings.TrimSpace(addr); addr != "" && !n.disco.Self(addr) {

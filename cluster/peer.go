@@ -28,6 +28,8 @@ type port struct {
 	judge    func(hello) string
 	handle   handler
 	raft     chan net.Conn // handed to raft's transport
+	draining chan struct{} // closed by drain
+	serving  gate          // RPC connections
 	onReject func(remote net.Addr, h hello, err error)
 
 	mu     sync.Mutex // guards what follows
@@ -77,7 +79,12 @@ func (p *port) take(ctx context.Context, c net.Conn) {
 		return
 	}
 	defer p.forget(c)
-	serveFrames(ctx, c, h.Kind, p.handle)
+	if !p.serving.enter() {
+		return // nothing has been read of it
+	}
+	defer p.serving.leave()
+	s := &served{conn: c, kind: h.Kind, handle: p.handle}
+	s.serve(ctx, p.draining)
 }
 
 func (p *port) track(c net.Conn) bool {
@@ -97,9 +104,19 @@ func (p *port) forget(c net.Conn) {
 	c.Close()
 }
 
+// drain lets RPC connections answer what they have read, and then end. The
+// channel it returns is closed when all have. It is called once.
+func (p *port) drain() <-chan struct{} {
+	close(p.draining)
+	return p.serving.hold()
+}
+
 // close stops listening and ends every connection.
 func (p *port) close() error {
-	err := p.listener.Close()
+	var err error
+	if p.listener != nil {
+		err = p.listener.Close()
+	}
 	p.mu.Lock()
 	p.closed = true
 	for c := range p.conns {

@@ -17,26 +17,23 @@ const (
 	leaderPause = 20 * time.Millisecond
 )
 
-// sendBatch brings one batch into the log and finishes it. What certainly was
-// not proposed is tried again until SubmitTimeout; what may have been is not.
+// sendBatch brings one batch into the log and finishes it. Until SubmitTimeout it
+// is tried again, under the same session and sequence, so that an attempt whose
+// fate is unknown does no harm.
 func (n *Node) sendBatch(b *batch) {
 	deadline := b.opened.Add(n.cfg.SubmitTimeout)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		reign := n.leader.get()
-		results, err := n.tryBatch(reign, deadline, b)
-		if !isNotProposed(err) {
-			b.finish(results, err)
+		results, err := n.attempt(reign, deadline, b)
+		if err == nil {
+			n.finishBatch(b, results, nil)
 			return
 		}
-		n.log.Debug("batch not proposed", "leader", reign.ID, "err", err)
-		switch {
-		case n.ctx.Err() != nil, n.proposer.shutting() && reign.ID == "":
-			b.finish(nil, fmt.Errorf("%w (%w)", ErrClosing, err))
-			return
-		case !time.Now().Before(deadline):
-			b.finish(nil, fmt.Errorf("%w (%w)", ErrNoLeader, err))
+		n.log.Debug("batch not answered", "leader", reign.ID, "err", err)
+		if why := n.giveUp(reign, deadline, err); why != nil {
+			n.finishBatch(b, nil, b.verdict(why))
 			return
 		}
 		timer.Reset(leaderPause)
@@ -46,6 +43,24 @@ func (n *Node) sendBatch(b *batch) {
 		case <-n.ctx.Done():
 		}
 	}
+}
+
+// giveUp returns why a batch is not tried again after err, nil if it is.
+func (n *Node) giveUp(reign reign, deadline time.Time, err error) error {
+	switch {
+	case !isNotProposed(err) && !errors.Is(err, ErrOutcomeUnknown):
+		return err
+	case n.ctx.Err() != nil, n.proposer.shutting() && reign.ID == "":
+		return fmt.Errorf("%w (%w)", ErrClosing, err)
+	case !time.Now().Before(deadline):
+		return fmt.Errorf("%w (%w)", ErrNoLeader, err)
+	}
+	return nil
+}
+
+func (n *Node) finishBatch(b *batch, results []stream.Result, err error) {
+	n.session.release(b)
+	b.finish(results, err)
 }
 
 // tryBatch proposes b once, here or through the leader.
@@ -79,10 +94,12 @@ func forwardResult(err error) string {
 	return "unknown"
 }
 
+var errHandingOver = errors.New("this node is handing leadership over")
+
 // apply proposes an envelope on the leader. commands is how many it holds.
 func (n *Node) apply(s *seat, envelope []byte, commands int) ([]stream.Result, error) {
 	if !n.applying.enter() {
-		return nil, notProposed(ErrClosing)
+		return nil, notProposed(errHandingOver)
 	}
 	defer n.applying.leave()
 	if _, leads := s.leads(); !leads {

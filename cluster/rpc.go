@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -26,10 +27,14 @@ const (
 	statusNotProposed      // refused before anything was proposed; body is a sentence
 	statusUnknown          // may have been proposed
 	statusRefused          // no, and asking again will not help; body is a sentence
+	statusGoAway           // the last frame: requests above this id were not looked at
 )
 
 // servedMax bounds the requests of one connection that are served at a time.
 const servedMax = 64
+
+// lingerTime is how long a drained connection waits for the caller to hang up.
+const lingerTime = 500 * time.Millisecond
 
 // admissionMethods are those that a node which is no member may call.
 var admissionMethods = map[byte]bool{methodJoin: true, methodGrant: true, methodRelease: true}
@@ -37,16 +42,37 @@ var admissionMethods = map[byte]bool{methodJoin: true, methodGrant: true, method
 // handler answers one request.
 type handler func(ctx context.Context, method byte, body []byte) (answer []byte, err error)
 
-// serveFrames answers the requests of one connection until it ends, and returns
-// when the last answer is written.
-func serveFrames(ctx context.Context, c net.Conn, kind connKind, handle handler) {
-	var writing sync.Mutex
+// served is the answering side of one RPC connection.
+type served struct {
+	conn    net.Conn
+	kind    connKind
+	handle  handler
+	writing sync.Mutex // one frame at a time
+	last    uint64     // id of the last request that was read
+}
+
+// serve answers requests until the connection ends or is told to drain, and
+// returns when the last answer is written.
+func (s *served) serve(ctx context.Context, draining <-chan struct{}) {
 	var serving sync.WaitGroup
+	defer s.conn.Close()
+	defer s.goAway(draining)
 	defer serving.Wait()
-	defer c.Close()
+	stop := make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		select {
+		case <-draining:
+			s.conn.SetReadDeadline(time.Unix(1, 0))
+		case <-stop:
+		}
+	})
+	defer watching.Wait()
+	defer close(stop)
+
 	slots := make(chan struct{}, servedMax)
 	for {
-		req, err := readFrame(c)
+		req, err := readFrame(s.conn)
 		if err != nil {
 			return
 		}
@@ -55,24 +81,48 @@ func serveFrames(ctx context.Context, c net.Conn, kind connKind, handle handler)
 		case <-ctx.Done():
 			return
 		}
+		s.last = req.id
 		serving.Go(func() {
-			defer func() { <-slots }()
-			answer := frame{id: req.id}
-			body, err := []byte(nil), error(nil)
-			if kind == connAdmission && !admissionMethods[req.code] {
-				err = &refusal{"this method is for members of the cluster"}
-			} else {
-				body, err = handle(ctx, req.code, req.body)
-			}
-			answer.code, answer.body = statusOf(err, body)
-			writing.Lock()
-			defer writing.Unlock()
-			c.SetWriteDeadline(time.Now().Add(writeTimeout))
-			if writeFrame(c, answer) != nil {
-				c.Close() // the reader above ends with it
-			}
+			s.answer(ctx, req)
+			<-slots
 		})
 	}
+}
+
+func (s *served) answer(ctx context.Context, req frame) {
+	body, err := []byte(nil), error(nil)
+	if s.kind == connAdmission && !admissionMethods[req.code] {
+		err = &refusal{"this method is for members of the cluster"}
+	} else {
+		body, err = s.handle(ctx, req.code, req.body)
+	}
+	answer := frame{id: req.id}
+	answer.code, answer.body = statusOf(err, body)
+	if s.write(answer) != nil {
+		s.conn.Close() // the reader ends with it
+	}
+}
+
+func (s *served) write(f frame) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	s.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+	return writeFrame(s.conn, f)
+}
+
+// goAway tells the caller, after all answers, which requests were looked at, and
+// waits a moment for it to hang up: a close with unread bytes would be a reset.
+func (s *served) goAway(draining <-chan struct{}) {
+	select {
+	case <-draining:
+	default:
+		return // the connection broke
+	}
+	if s.write(frame{id: s.last, code: statusGoAway}) != nil {
+		return
+	}
+	s.conn.SetReadDeadline(time.Now().Add(lingerTime))
+	io.Copy(io.Discard, s.conn)
 }
 
 // refusal is a handler's final no, in a sentence for the caller's log.

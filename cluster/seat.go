@@ -19,8 +19,7 @@ const (
 // then the node answers no raft request, so that an empty directory cannot vote.
 type seat struct {
 	raft      *raft.Raft
-	transport *raft.NetworkTransport
-	layer     *streamLayer
+	transport *transport
 	log       *typedLog
 }
 
@@ -71,19 +70,19 @@ func (n *Node) openSeat() (*seat, error) {
 	rc.HeartbeatTimeout += time.Millisecond
 	rc.ElectionTimeout += time.Millisecond
 
-	transport := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+	transport := &transport{raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream:                layer,
 		ServerAddressProvider: n.book,
 		MaxPool:               raftPoolMax,
 		Timeout:               raftTimeout,
 		Logger:                logger,
-	})
+	})}
 	r, err := raft.NewRaft(rc, n.machine, cache, n.stores.Stable, n.stores.Snapshots, transport)
 	if err != nil {
 		transport.Close()
 		return nil, fmt.Errorf("start raft: %w", err)
 	}
-	s := &seat{raft: r, transport: transport, layer: layer, log: log}
+	s := &seat{raft: r, transport: transport, log: log}
 	if s.alone(n.cfg.NodeID) {
 		// A shorter heartbeat timeout than before makes raft look at once
 		// whether there is a leader: a single node need not wait for one.
@@ -109,11 +108,10 @@ func (s *seat) alone(id string) bool {
 // hangUp ends the incoming connections.
 func (s *seat) close(hangUp func()) error {
 	stopping := s.raft.Shutdown()
-	s.layer.Close() // or raft would wait for peers that do not answer ...
-	hangUp()        // ... or for a snapshot that does not arrive
+	s.transport.Close() // or raft would wait for peers that do not answer ...
+	hangUp()            // ... or for a snapshot that does not arrive
 	err := stopping.Error()
 	s.transport.CloseStreams()
-	s.transport.Close()
 	if err != nil {
 		return fmt.Errorf("stop raft: %w", err)
 	}

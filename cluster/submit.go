@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -14,6 +15,9 @@ type batch struct {
 	envelope []byte // given to raft or to a peer as it is; never reused
 	commands int
 	opened   time.Time
+	session  uint64 // its place among this node's batches; 0 until proposed
+	sequence uint64
+	doubt    error         // of an attempt whose fate is unknown
 	done     chan struct{} // closed once results or err is set
 	results  []stream.Result
 	err      error
@@ -22,6 +26,15 @@ type batch struct {
 func (b *batch) finish(results []stream.Result, err error) {
 	b.results, b.err = results, err
 	close(b.done)
+}
+
+// verdict is what to say of a batch that is given up for why: once an attempt may
+// have been carried out, nothing else is certain.
+func (b *batch) verdict(why error) error {
+	if b.doubt != nil && !errors.Is(why, ErrOutcomeUnknown) {
+		return fmt.Errorf("%w (%w; then: %w)", ErrOutcomeUnknown, b.doubt, why)
+	}
+	return why
 }
 
 // result is the outcome of the i-th command of a finished batch.
@@ -66,8 +79,6 @@ func (p *proposer) init() {
 }
 
 func newBatch(bytes int) *batch {
-	// Session and sequence are 0: a node has no session, and what may have been
-	// proposed is never proposed again.
 	return &batch{
 		envelope: stream.NewEnvelope(make([]byte, 0, bytes+envelopeHeaderLen)),
 		done:     make(chan struct{}),

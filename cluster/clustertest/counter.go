@@ -30,11 +30,13 @@ type Counter struct {
 	entries int // envelopes with commands
 	applied uint64
 	changed chan struct{}
+
+	outcomes map[place][]stream.Result
 }
 
 // NewCounter makes an empty machine that calls hook, if any, after each batch.
 func NewCounter(hook func(index, term uint64)) *Counter {
-	return &Counter{hook: hook, changed: make(chan struct{})}
+	return &Counter{hook: hook, changed: make(chan struct{}), outcomes: map[place][]stream.Result{}}
 }
 
 // Apply implements raft.FSM.
@@ -63,11 +65,18 @@ func (c *Counter) envelope(l *raft.Log) []stream.Result {
 	if err != nil {
 		panic(fmt.Sprintf("entry %d: %v", l.Index, err))
 	}
+	key := place{h.Session, h.Sequence}
+	if before, repeated := c.outcomes[key]; h.Session != 0 && repeated {
+		return before
+	}
 	results := []stream.Result{}
 	for len(rest) > 0 {
 		var cmd stream.Command
 		if cmd, rest, err = stream.NextCommand(rest); err != nil {
 			panic(fmt.Sprintf("entry %d: %v", l.Index, err))
+		}
+		if _, ok := cmd.(stream.OpenSession); ok {
+			return []stream.Result{{Outcome: stream.Outcome{Session: l.Index}}}
 		}
 		a := Applied{Index: l.Index, Term: l.Term, At: h.At}
 		if p, ok := cmd.(stream.Append); ok {
@@ -78,9 +87,13 @@ func (c *Counter) envelope(l *raft.Log) []stream.Result {
 	}
 	if len(results) > 0 {
 		c.entries++
+		c.outcomes[key] = results
 	}
 	return results
 }
+
+// place is where a batch stands in its session. A Counter remembers all.
+type place struct{ session, sequence uint64 }
 
 // ring wakes those who wait. The lock is held.
 func (c *Counter) ring() {
