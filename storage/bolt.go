@@ -1,10 +1,8 @@
 package storage
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -32,7 +30,7 @@ func openBolt(path string, fill func(*raftboltdb.BoltStore) error) (store *raftb
 	if err != nil {
 		return nil, err
 	}
-	if err := checkBoltMeta(path); err != nil {
+	if err := checkBolt(path); err != nil {
 		return nil, err
 	}
 	err = guarded(path, func() error {
@@ -74,44 +72,8 @@ func createBolt(path string, fill func(*raftboltdb.BoltStore) error) error {
 	return syncDir(vfs.Default, filepath.Dir(path))
 }
 
-// The two meta pages of a bolt file, after a page header each.
-const (
-	boltPageHeader = 16
-	boltMetaLen    = 64
-	boltMagic      = 0xED0CDAED
-)
-
-// checkBoltMeta refuses a file of which one meta page is bad. bolt would go back
-// to the other in silence, and with it to the state before the last write: a
-// vote or an entry that was acknowledged. A power cut leaves no such page: what
-// a write changes of it lies in one sector.
-func checkBoltMeta(path string) (err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	pageBytes := int64(os.Getpagesize())
-	for page := range int64(2) {
-		var b [boltPageHeader + boltMetaLen]byte
-		if _, err := f.ReadAt(b[:], page*pageBytes); err != nil {
-			return corrupt(path, "meta page %d: %v", page, err)
-		}
-		meta := b[boltPageHeader:]
-		sum := fnv.New64a()
-		sum.Write(meta[:boltMetaLen-8])
-		if binary.NativeEndian.Uint32(meta) != boltMagic || binary.NativeEndian.Uint64(meta[boltMetaLen-8:]) != sum.Sum64() {
-			return corrupt(path, "meta page %d does not check", page)
-		}
-		if n := int64(binary.NativeEndian.Uint32(meta[8:])); page == 0 && n != pageBytes {
-			pageBytes = n // written on a machine with other pages
-		}
-	}
-	return nil
-}
-
-// guarded turns what bolt does on a damaged page, a panic or a fault in its
-// mapped file, into an error. After it the store must not be used.
+// guarded turns what bolt does on a page that was damaged after checkBolt, a
+// panic or a fault in its mapped file, into an error.
 func guarded(path string, fn func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {

@@ -32,21 +32,32 @@ func Open(cfg Config) (*Engine, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
+	e, err := open(cfg)
+	if err != nil {
+		if errors.Is(err, ErrCorrupt) {
+			cfg.Metrics.corruption(storeCopy)
+		}
+		return nil, fmt.Errorf("open copy: %w", err)
+	}
+	return e, nil
+}
+
+func open(cfg Config) (*Engine, error) {
 	if err := makeDir(cfg.FS, cfg.Dir); err != nil {
-		return nil, fmt.Errorf("make directory of the copy: %w", err)
+		return nil, err
 	}
 	name, err := loadPointer(cfg.FS, cfg.Dir)
 	if err != nil {
-		return nil, fmt.Errorf("open copy: %w", err)
+		return nil, err
 	}
 	if err := removeStrays(cfg.FS, cfg.Dir, name); err != nil {
-		return nil, fmt.Errorf("open copy: %w", err)
+		return nil, err
 	}
 	e := &Engine{cfg: cfg, cache: pebble.NewCache(cfg.CacheBytes)}
 	c, err := e.openFirst(name)
 	if err != nil {
 		e.cache.Unref()
-		return nil, fmt.Errorf("open copy: %w", err)
+		return nil, err
 	}
 	e.current.Store(c)
 	return e, nil

@@ -36,7 +36,7 @@ func newCrashPoints() *crashPoints {
 }
 
 func (c *crashPoints) fs() vfs.FS {
-	return hooked(c.mem, func(op errorfs.Op) error {
+	return hooked(lockedLink{c.mem, &c.mu}, func(op errorfs.Op) error {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if !c.on {
@@ -48,6 +48,19 @@ func (c *crashPoints) fs() vfs.FS {
 		}
 		return nil
 	})
+}
+
+// lockedLink keeps pictures from being taken in mid-link: MemFS takes its lock
+// for reading twice there, and hangs when somebody waits to write in between.
+type lockedLink struct {
+	vfs.FS
+	mu *sync.Mutex
+}
+
+func (l lockedLink) Link(from, to string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.FS.Link(from, to)
 }
 
 func describe(k errorfs.OpKind) string {

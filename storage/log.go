@@ -142,7 +142,7 @@ func (l *Log) bounds() (first, last uint64, err error) {
 	if last, err = l.inner.LastIndex(); err != nil {
 		return 0, 0, err
 	}
-	if first > last {
+	if first > last || first == 0 && last != 0 {
 		return 0, 0, corrupt(l.cfg.Dir, "it begins at entry %d and ends at %d", first, last)
 	}
 	return first, last, nil

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/hashicorp/raft"
 	walfs "github.com/hashicorp/raft-wal/fs"
@@ -168,11 +167,10 @@ func TestLogGoesOnAfterCrashInRotation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	last := uint64(1)
-	for segments(l) < 2 {
+	path, last := onlySegment(t, cfg.Dir), uint64(1)
+	for !sealedOnDisk(t, path) {
 		last++
 		store(t, l, last, last, 1)
-		waitRotated(l)
 	}
 	if err := l.inner.Close(); err != nil {
 		t.Fatal(err)
@@ -187,16 +185,18 @@ func TestLogGoesOnAfterCrashInRotation(t *testing.T) {
 	wantEntries(t, l, 1, last+50)
 }
 
-func segments(l *Log) int {
-	l.meta.mu.Lock()
-	defer l.meta.mu.Unlock()
-	return len(l.meta.state.WAL.Segments)
-}
-
-// waitRotated returns when no rotation is due: an empty deletion takes the lock
-// that the rotation holds, and the rotation is begun before StoreLogs returns.
-func waitRotated(l *Log) {
-	time.Sleep(2 * time.Millisecond) // raft-wal gives no other sign
+func sealedOnDisk(t *testing.T, path string) bool {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	scan, _, err := scanFile(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return scan.indexStart != 0
 }
 
 func TestLogOfAnotherKindIsRefused(t *testing.T) {
@@ -233,16 +233,6 @@ func TestLogRefusesEntryAboveLimitAndGoesOn(t *testing.T) {
 	})
 }
 
-// crashCopy copies the files of a log that is in use: what a kill -9 leaves.
-func crashCopy(t *testing.T, dir string) string {
-	t.Helper()
-	to := filepath.Join(t.TempDir(), "log")
-	if err := os.CopyFS(to, os.DirFS(dir)); err != nil {
-		t.Fatal(err)
-	}
-	return to
-}
-
 // verdict is what a damaged log says of itself: an error at open, an error on
 // read, or the entries from first to last, all right.
 func verdict(cfg LogConfig, last uint64) (read uint64, err error) {
@@ -275,9 +265,14 @@ func verdict(cfg LogConfig, last uint64) (read uint64, err error) {
 func TestLogDetectsFlipsAndTruncations(t *testing.T) {
 	const last, batch = 60, 4
 	eachKind(t, func(t *testing.T, cfg LogConfig) {
+		if raceEnabled && cfg.Kind == LogBoltDB {
+			t.Skip("the race build ends the process where bolt reads a damaged page")
+		}
 		l := openTestLog(t, cfg)
 		store(t, l, 1, last, batch)
-		waitRotated(l)
+		if err := l.inner.Close(); err != nil { // not l: it would note the end
+			t.Fatal(err)
+		}
 		crashed := crashCopy(t, cfg.Dir)
 		undecided, detected := 0, 0
 		eachDamage(t, crashed, func(what string) {
@@ -335,72 +330,6 @@ func onlySegment(t *testing.T, dir string) string {
 		t.Fatalf("got segments %v, %v", found, err)
 	}
 	return found[0]
-}
-
-// eachDamage damages the files of a directory one way after the other and puts
-// them back each time.
-func eachDamage(t *testing.T, dir string, fn func(what string)) {
-	t.Helper()
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	original := make(map[string][]byte)
-	for _, e := range entries {
-		if original[e.Name()], err = os.ReadFile(filepath.Join(dir, e.Name())); err != nil {
-			t.Fatal(err)
-		}
-	}
-	restore := func() {
-		now, _ := os.ReadDir(dir)
-		for _, e := range now {
-			os.Remove(filepath.Join(dir, e.Name()))
-		}
-		for name, data := range original {
-			if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	for name, data := range original {
-		path := filepath.Join(dir, name)
-		for _, i := range interesting(data) {
-			damaged := bytes.Clone(data)
-			damaged[i] ^= 1 << (i % 8)
-			restore()
-			os.WriteFile(path, damaged, 0o644)
-			fn(fmt.Sprintf("%s: byte %d of %d flipped", name, i, len(data)))
-		}
-		for _, n := range []int{0, 1, len(data) / 3, len(data) / 2, len(data) - 1} {
-			restore()
-			os.WriteFile(path, data[:n], 0o644)
-			fn(fmt.Sprintf("%s: cut from %d to %d bytes", name, len(data), n))
-		}
-		restore()
-		os.Remove(path)
-		fn(name + ": removed")
-	}
-	restore()
-}
-
-// interesting returns the places of bytes that are not zero, and a few others:
-// no more than some hundreds.
-func interesting(data []byte) (at []int) {
-	for i, b := range data {
-		if b != 0 || i%512 == 3 {
-			at = append(at, i)
-		}
-	}
-	const most = 400
-	if len(at) <= most {
-		return at
-	}
-	step := float64(len(at)) / most
-	var some []int
-	for x := 0.0; int(x) < len(at); x += step {
-		some = append(some, at[int(x)])
-	}
-	return some
 }
 
 // countingFiles counts fsyncs of segments and can refuse them.

@@ -123,10 +123,10 @@ func (u *unarchiver) content(f vfs.File, size int64) error {
 		if len(b) == 0 {
 			return early(err)
 		}
+		u.crc = castagnoli(u.crc, b) // before Write, which may change b
 		if _, err := f.Write(b); err != nil {
 			return err
 		}
-		u.crc = castagnoli(u.crc, b)
 		size -= int64(len(b))
 		u.r.Discard(len(b)) // buffered, cannot fail
 	}
