@@ -26,6 +26,8 @@ var arrows = map[string][]string{
 	"cmd/mainstem":        {"stream", "storage", "fsm", "cluster", "httpapi"},
 	"test":                {},
 	"test/harness":        {},
+	"test/chaos":          {}, // the program from outside
+	"test/sim":            {"stream", "storage", "fsm", "cluster", "cluster/clustertest", "httpapi"},
 }
 
 // strangers lists what a package may not know, by the import that would show

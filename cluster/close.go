@@ -1,78 +1,21 @@
 package cluster
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"slices"
 	"time"
 
 	"github.com/hashicorp/raft"
 )
 
-// TransferLeadership makes another voter lead. It returns nil when this node
-// does not lead any more, or never did.
-//
-// Nothing is under way when it is handed over: what raft has not committed at
-// that moment would have an unknown outcome.
-func (n *Node) TransferLeadership(ctx context.Context) error {
-	idle := n.applying.hold()
-	defer n.applying.release()
-	select {
-	case <-idle:
-	case <-ctx.Done():
-		return fmt.Errorf("transfer leadership: wait for entries under way: %w", context.Cause(ctx))
-	}
-	for try := 0; ; try++ {
-		s := n.seat.Load()
-		if s == nil || s.raft.State() != raft.Leader {
-			return nil
-		}
-		heirs := n.heirs(s)
-		if len(heirs) == 0 {
-			return errors.New("transfer leadership: no other voter is in reach")
-		}
-		heir := heirs[try%len(heirs)]
-		err := s.raft.LeadershipTransferToServer(heir.ID, heir.Address).Error()
-		if s.raft.State() != raft.Leader {
-			return nil
-		}
-		select {
-		case <-time.After(transferPause):
-		case <-ctx.Done():
-			return fmt.Errorf("transfer leadership: %w (to node %q: %v)", context.Cause(ctx), heir.ID, err)
-		}
-	}
-}
-
-// heirs are the voters that may lead next, the most advanced first. Those that
-// are stopping themselves come last.
-func (n *Node) heirs(s *seat) []raft.Server {
-	servers, _ := s.servers()
-	seen := map[raft.ServerID]sighting{}
-	servers = slices.DeleteFunc(slices.Clone(servers), func(server raft.Server) bool {
-		m, ok := n.members.get(string(server.ID))
-		seen[server.ID] = m
-		return server.Suffrage != raft.Voter || string(server.ID) == n.cfg.NodeID || !ok || !n.members.fresh(m)
-	})
-	slices.SortFunc(servers, func(a, b raft.Server) int {
-		one, other := seen[a.ID], seen[b.ID]
-		if one.Closing != other.Closing {
-			if one.Closing {
-				return 1
-			}
-			return -1
-		}
-		return cmp.Compare(other.Applied, one.Applied)
-	})
-	return servers
-}
-
 // Close finishes what was accepted, hands leadership over, and stops. It may be
 // called more than once.
 func (n *Node) Close() error {
-	n.closeOnce.Do(func() { n.closeErr = n.close() })
+	n.closing.take()
+	defer n.closing.give()
+	if !n.closed {
+		n.closed, n.closeErr = true, n.close()
+	}
 	return n.closeErr
 }
 
@@ -82,12 +25,10 @@ func (n *Node) close() error {
 	// one are awaited first.
 	n.await("batches in flight", n.proposer.shut())
 	n.await("entries under way", n.applying.hold())
-	if s := n.seat.Load(); s != nil && s.raft.State() == raft.Leader && !s.alone(n.cfg.NodeID) {
-		ctx, cancel := context.WithTimeout(context.Background(), transferTimeout)
-		if err := n.TransferLeadership(ctx); err != nil {
+	if s := n.seat.Load(); s != nil && s.raft.State() == raft.Leader && !n.departure.handled() && !s.alone(n.cfg.NodeID) {
+		if err := n.TransferLeadership(context.Background()); err != nil {
 			n.log.Warn("leadership not handed over", "err", err)
 		}
-		cancel()
 	}
 	n.await("answers to other nodes", n.port.drain())
 	n.await("fences", n.fences.close())
@@ -103,6 +44,9 @@ func (n *Node) close() error {
 	hangUp := func() { errs = append(errs, n.port.close()) }
 	if s != nil {
 		errs = append(errs, s.close(hangUp))
+		// Raft does not wait for those who read its connections, and they may
+		// write a term to the stores, which are closed next.
+		n.await("raft's connections", n.port.inRaft.hold())
 	} else {
 		hangUp()
 	}

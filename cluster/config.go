@@ -66,7 +66,9 @@ type Config struct {
 
 	SnapshotThreshold uint64        // 8192 entries
 	SnapshotInterval  time.Duration // 2 min
-	TrailingLogs      uint64        // 10240 entries
+	SnapshotBytes     uint64        // 512 MiB of entries since the last snapshot, whatever their number
+	TrailingLogs      uint64        // 10240 entries stay after a snapshot ...
+	TrailingBytes     uint64        // ... and 256 MiB of them at most, but for the last one
 	RestoreOnStart    bool          // restore the newest snapshot: only when the machine is behind it
 
 	StabilizationTime time.Duration // 2 s caught up before a new member votes
@@ -136,7 +138,9 @@ func (c Config) withDefaults() Config {
 	orTime(&c.CommitTimeout, 50*time.Millisecond)
 	orCount(&c.SnapshotThreshold, 8192)
 	orTime(&c.SnapshotInterval, 2*time.Minute)
+	orCount(&c.SnapshotBytes, 512<<20)
 	orCount(&c.TrailingLogs, 10240)
+	orCount(&c.TrailingBytes, 256<<20)
 	orTime(&c.StabilizationTime, 2*time.Second)
 	orTime(&c.StatusInterval, time.Second)
 	orCount(&c.ReadyLagMax, 1024)

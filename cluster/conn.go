@@ -20,7 +20,7 @@ var errConnClosed = errors.New("the connection is closed")
 type rpcConn struct {
 	conn net.Conn
 
-	writing sync.Mutex // one frame at a time
+	writing turn // one frame at a time
 
 	mu      sync.Mutex // guards what follows
 	next    uint64
@@ -29,7 +29,7 @@ type rpcConn struct {
 }
 
 func newRPCConn(c net.Conn) *rpcConn {
-	return &rpcConn{conn: c, pending: map[uint64]chan frame{}}
+	return &rpcConn{conn: c, writing: newTurn(), pending: map[uint64]chan frame{}}
 }
 
 // read delivers answers until the connection ends.
@@ -92,7 +92,7 @@ func (c *rpcConn) alive() bool {
 // call sends one request and waits for its answer. An error is marked as not
 // proposed when the peer certainly did not get the whole request.
 func (c *rpcConn) call(ctx context.Context, method byte, body []byte) (frame, error) {
-	id, answer, err := c.send(method, body)
+	id, answer, err := c.send(ctx, method, body)
 	if err != nil {
 		return frame{}, err
 	}
@@ -112,9 +112,11 @@ func (c *rpcConn) call(ctx context.Context, method byte, body []byte) (frame, er
 
 // send writes a request. Ids go up in the order of writing, so that the peer can
 // say up to where it has looked.
-func (c *rpcConn) send(method byte, body []byte) (id uint64, answer chan frame, err error) {
-	c.writing.Lock()
-	defer c.writing.Unlock()
+func (c *rpcConn) send(ctx context.Context, method byte, body []byte) (id uint64, answer chan frame, err error) {
+	if err := c.writing.takeBy(ctx); err != nil {
+		return 0, nil, notProposed(fmt.Errorf("send: %w", err))
+	}
+	defer c.writing.give()
 	answer = make(chan frame, 1)
 	c.mu.Lock()
 	if c.broken != nil {

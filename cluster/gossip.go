@@ -52,6 +52,7 @@ type Gossip struct {
 	seeds  []string
 	peers  map[string]Peer // alive, this node not included
 	refuse map[string]string
+	own    string // the address that memberlist tells others
 	closed bool
 	away   bool // Advertise has not resolved yet: this node is known by another address
 	down   bool // nothing is left to close
@@ -101,8 +102,9 @@ func (g *Gossip) open() error {
 		return fmt.Errorf("listen for gossip on %s: %w", g.cfg.Bind, err)
 	}
 	g.list.Store(list)
+	own := list.LocalNode().Address() // read before anything is published: memberlist writes to it then
 	g.mu.Lock()
-	g.away = away
+	g.own, g.away = own, away
 	g.mu.Unlock()
 	return nil
 }
@@ -216,20 +218,17 @@ func (g *Gossip) seek() {
 }
 
 func (g *Gossip) missing() []string {
-	alive := map[string]bool{}
-	for _, m := range g.list.Load().Members() {
-		alive[m.Address()] = true
-	}
 	g.mu.Lock()
-	defer g.mu.Unlock()
-	var out []string
-	for _, a := range g.seeds {
-		ip, port, err := resolve(a)
-		if err != nil || !alive[net.JoinHostPort(ip, strconv.Itoa(port))] {
-			out = append(out, a)
-		}
+	seeds := slices.Clone(g.seeds)
+	alive := map[string]bool{g.own: true}
+	for _, p := range g.peers {
+		alive[p.GossipAddr] = true
 	}
-	return out
+	g.mu.Unlock()
+	return slices.DeleteFunc(seeds, func(a string) bool {
+		ip, port, err := resolve(a)
+		return err == nil && alive[net.JoinHostPort(ip, strconv.Itoa(port))]
+	})
 }
 
 // Peers implements Discovery.
@@ -251,7 +250,9 @@ func (g *Gossip) GossipAddr() string {
 	if g.cfg.Advertise != "" {
 		return g.cfg.Advertise
 	}
-	return g.list.Load().LocalNode().Address()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.own
 }
 
 // Self implements Discovery.
@@ -263,8 +264,10 @@ func (g *Gossip) Self(addr string) bool {
 	if err != nil {
 		return false
 	}
-	own := g.list.Load().LocalNode()
-	if int(own.Port) == port && own.Addr.Equal(net.ParseIP(ip)) {
+	g.mu.Lock()
+	own := g.own
+	g.mu.Unlock()
+	if net.JoinHostPort(ip, strconv.Itoa(port)) == own {
 		return true
 	}
 	bindIP, bindPort, err := resolve(g.cfg.Bind)

@@ -139,7 +139,7 @@ func (n *Node) AppliedHook(index, term uint64) {
 type deliverHint func(*seat, raft.Server, *raft.AppendEntriesRequest, *raft.AppendEntriesResponse) error
 
 func byTransport(s *seat, to raft.Server, q *raft.AppendEntriesRequest, a *raft.AppendEntriesResponse) error {
-	return s.transport.AppendEntries(to.ID, to.Address, q, a)
+	return s.transport.NetworkTransport.AppendEntries(to.ID, to.Address, q, a)
 }
 
 // hintSender returns what sends a hint to one peer. It reports whether the peer

@@ -56,8 +56,8 @@ func (n *Node) serveJoin(ctx context.Context, q joinRequest) (joinReply, error) 
 // lost its directory: it forgot its votes and its log, so its old entry goes
 // first and its vote with it.
 func (n *Node) admit(s *seat, clusterID string, q joinRequest) (joinReply, error) {
-	n.changing.Lock()
-	defer n.changing.Unlock()
+	n.changing.take()
+	defer n.changing.give()
 	if _, ok := n.inTenure(s); !ok {
 		return joinReply{}, notProposed(ErrNoLeader)
 	}

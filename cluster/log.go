@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
 )
 
 // repeatInterval is how often the same line of raft may appear above Debug: raft
@@ -40,7 +42,7 @@ var levels = map[string]slog.Level{
 	// A peer that is away is no error of this node.
 	"failed to heartbeat to":                    slog.LevelWarn,
 	"failed to appendEntries to":                slog.LevelWarn,
-	"failed to pipeline appendEntries":          slog.LevelWarn,
+	"failed to pipeline appendEntries":          slog.LevelDebug,
 	"failed to start pipeline replication to":   slog.LevelWarn,
 	"failed to make requestVote RPC":            slog.LevelWarn,
 	"failed to send snapshot to":                slog.LevelWarn,
@@ -79,6 +81,9 @@ func (r *raftLog) Accept(_ string, level hclog.Level, msg string, args ...any) {
 	}
 	if lower, ok := levels[msg]; ok {
 		to = min(to, lower)
+	}
+	if slices.Contains(args, any(raft.ErrNothingNewToSnapshot)) {
+		to = slog.LevelDebug // a node that was just filled
 	}
 	if to > slog.LevelInfo && r.repeated(msg) {
 		to = slog.LevelDebug

@@ -8,8 +8,9 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// recentTypes is how many of the newest entries' types are remembered.
-const recentTypes = 1024
+// recentEntries is how many of the newest entries are remembered by type and
+// size.
+const recentEntries = 16 << 10
 
 // typedLog wraps the log store to find which entries reach the machine: raft
 // gives it commands and configurations, but not its own noops and barriers. A
@@ -18,13 +19,17 @@ type typedLog struct {
 	raft.LogStore
 
 	mu      sync.Mutex // guards what follows
-	recent  [recentTypes]typedIndex
+	recent  [recentEntries]typedIndex
+	last    uint64 // the newest entry stored by this process
+	bytes   uint64 // stored by this process
+	marked  uint64 // bytes at the last mark
 	scanned uint64 // everything up to here is known ...
 	found   uint64 // ... and this is its last entry for the machine, 0 for none
 }
 
 type typedIndex struct {
 	index uint64
+	bytes uint64 // of the log up to here, as counted by this process
 	kind  raft.LogType
 }
 
@@ -48,9 +53,42 @@ func (t *typedLog) StoreLogs(logs []*raft.Log) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, l := range logs {
-		t.recent[l.Index%recentTypes] = typedIndex{l.Index, l.Type}
+		t.bytes += uint64(len(l.Data))
+		t.last = l.Index
+		t.recent[l.Index%recentEntries] = typedIndex{l.Index, t.bytes, l.Type}
 	}
 	return nil
+}
+
+// grown is how many bytes were stored since the last mark.
+func (t *typedLog) grown() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.bytes - t.marked
+}
+
+func (t *typedLog) mark() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.marked = t.bytes
+}
+
+// newest is how many of the last entries hold at most the given bytes: most, if
+// no more are known.
+func (t *typedLog) newest(bytes, most uint64) (n uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i := t.last; n < most && i > 0; i-- {
+		r := t.recent[i%recentEntries]
+		if r.index != i {
+			return most
+		}
+		if t.bytes-r.bytes > bytes {
+			return n
+		}
+		n++
+	}
+	return most
 }
 
 // lastForMachine returns the index of the last command or configuration at or
@@ -86,7 +124,7 @@ func (t *typedLog) lastForMachine(commit uint64) (uint64, error) {
 }
 
 func (t *typedLog) kindOf(index uint64) (raft.LogType, error) {
-	if r := t.recent[index%recentTypes]; r.index == index {
+	if r := t.recent[index%recentEntries]; r.index == index {
 		return r.kind, nil
 	}
 	var l raft.Log

@@ -2,6 +2,8 @@ package cluster
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -94,7 +96,14 @@ func (n *Node) exchangeReports(s *seat, stop <-chan struct{}) {
 		var g errgroup.Group
 		for _, server := range servers {
 			if id := string(server.ID); id != n.cfg.NodeID {
-				g.Go(func() error { n.exchangeWith(id); return nil })
+				g.Go(func() error {
+					ctx, cancel := context.WithTimeout(n.ctx, reportTimeout)
+					defer cancel()
+					if _, err := n.exchangeWith(ctx, id); err != nil {
+						n.log.Debug("no report", "from", id, "err", err)
+					}
+					return nil
+				})
 			}
 		}
 		g.Wait()
@@ -107,23 +116,26 @@ func (n *Node) exchangeReports(s *seat, stop <-chan struct{}) {
 	}
 }
 
-func (n *Node) exchangeWith(id string) {
+func (n *Node) exchangeWith(ctx context.Context, id string) (report, error) {
 	addr := n.book.addrOf(id)
 	if addr == "" {
-		return
+		return report{}, errors.New("no address is known")
 	}
-	ctx, cancel := context.WithTimeout(n.ctx, reportTimeout)
-	defer cancel()
+	own := n.ownReport()
+	own.Promised = n.departure.hasPromised(id)
 	start := time.Now()
-	r, err := callJSON[report](n.ownReport(), func(body []byte) (frame, error) {
+	r, err := callJSON[report](own, func(body []byte) (frame, error) {
 		return n.pool.call(ctx, id, addr, laneSmall, methodStatus, body)
 	})
-	if err != nil || r.NodeID != id {
-		n.log.Debug("no report", "from", id, "err", err)
-		return
+	if err != nil {
+		return report{}, err
+	}
+	if r.NodeID != id {
+		return report{}, fmt.Errorf("node %q answered", r.NodeID)
 	}
 	n.clock.observe(id, r.Clock.Add(time.Since(start)/2))
 	n.noteReport(r)
+	return r, nil
 }
 
 // noteReport records what a member says of itself.
@@ -137,12 +149,16 @@ func (n *Node) noteReport(r report) {
 
 // serveStatus answers a member's report with this node's own.
 func (n *Node) serveStatus(theirs report) (report, error) {
+	stays := false
 	if s := n.seat.Load(); s != nil {
 		if servers, _ := s.servers(); hasServer(servers, theirs.NodeID) && theirs.NodeID != n.cfg.NodeID {
+			stays = n.departure.hear(n.cfg.NodeID, theirs)
 			n.noteReport(theirs)
 		}
 	}
-	return n.ownReport(), nil
+	own := n.ownReport()
+	own.Stays = stays
+	return own, nil
 }
 
 // tendMembers is the leader's care for the configuration: it follows members
@@ -162,8 +178,8 @@ func (n *Node) tendMembers(ctx context.Context, s *seat) {
 
 // tendOnce makes at most one change: the next is judged by its result.
 func (n *Node) tendOnce(s *seat) {
-	n.changing.Lock()
-	defer n.changing.Unlock()
+	n.changing.take()
+	defer n.changing.give()
 	servers, index := s.servers()
 	for _, server := range servers {
 		id := string(server.ID)
@@ -191,7 +207,7 @@ func (n *Node) tendOnce(s *seat) {
 // deservesVote reports that a member has been caught up for StabilizationTime.
 func (n *Node) deservesVote(id string) bool {
 	m, ok := n.members.get(id)
-	return ok && n.members.fresh(m) && !m.Closing && !m.caughtUp.IsZero() && time.Since(m.caughtUp) >= n.cfg.StabilizationTime
+	return ok && n.members.fresh(m) && !m.leaving() && !m.caughtUp.IsZero() && time.Since(m.caughtUp) >= n.cfg.StabilizationTime
 }
 
 // readdress records a member's new peer address, and leaves its vote as it is.

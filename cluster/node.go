@@ -19,10 +19,6 @@ import (
 const (
 	// drainTimeout bounds how long Close waits for what was accepted.
 	drainTimeout = 10 * time.Second
-	// transferTimeout bounds how long Close tries to hand leadership over.
-	transferTimeout = 5 * time.Second
-	// transferPause is the time between attempts to hand leadership over.
-	transferPause = 50 * time.Millisecond
 )
 
 // Node is this process's seat in the cluster.
@@ -55,9 +51,11 @@ type Node struct {
 	members   memberTable
 	grants    grants
 	tenure    tenure
-	applying  gate // entries given to raft.Apply
+	applying  gate        // entries given to raft.Apply
+	suspected atomic.Bool // the leader is being looked at
+	departure departure
 
-	changing    sync.Mutex // one change of the configuration at a time
+	changing    turn // one change of the configuration at a time
 	exchangeNow chan struct{}
 	warned      struct {
 		sync.Mutex // guards peers
@@ -70,8 +68,9 @@ type Node struct {
 	admission sync.Mutex // one attempt to take the seat at a time
 	id        atomic.Pointer[Identity]
 
-	closeOnce sync.Once
-	closeErr  error
+	closing  turn // guards what follows
+	closed   bool
+	closeErr error
 }
 
 // Open starts this node. A node with state continues; a fresh one founds a
@@ -87,7 +86,7 @@ func Open(cfg Config, m Machine, stores Stores, network Network, disco Discovery
 	}
 	n := &Node{
 		cfg: cfg, log: cfg.Log.With("node", cfg.NodeID), machine: m, stores: stores, network: network, disco: disco,
-		stop: make(chan struct{}), exchangeNow: make(chan struct{}, 1), admitted: make(chan struct{}),
+		stop: make(chan struct{}), exchangeNow: make(chan struct{}, 1), changing: newTurn(), closing: newTurn(), admitted: make(chan struct{}),
 	}
 	n.id.Store(&id)
 	n.ctx, n.cancel = context.WithCancel(context.Background())
@@ -112,7 +111,7 @@ func (n *Node) assemble() {
 	n.members = memberTable{life: reachableIntervals * n.cfg.StatusInterval, seen: map[string]sighting{}}
 	n.book = &book{self: n.cfg.NodeID, own: n.cfg.AdvertisePeer, cluster: n.clusterID, gossip: n.disco.Peers, servers: n.servers}
 	n.port = &port{
-		me: n.welcome, judge: n.judge, handle: n.handle, onReject: n.rejected,
+		me: n.welcome, judge: n.judge, handle: n.handle, onReject: n.rejected, onGone: n.suspectLeader,
 		raft: make(chan net.Conn), draining: make(chan struct{}), conns: map[net.Conn]struct{}{},
 	}
 	n.pool = newPool(n.dialPeer, n.group.spawn)
@@ -191,6 +190,7 @@ func (n *Node) takeSeat(clusterID string, founders []raft.Server, how string) er
 	n.raftUse.spawn(func() { n.watchLeadership(s, n.stop) })
 	n.raftUse.spawn(func() { n.exchangeReports(s, n.stop) })
 	n.raftUse.spawn(func() { n.remindFounders(s, n.stop) })
+	n.raftUse.spawn(func() { n.compactLog(s, n.stop) })
 	n.group.spawn(func() {
 		if err := n.disco.Publish(n.ownPeer()); err != nil {
 			n.log.Warn("membership not published", "err", err)

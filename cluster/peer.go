@@ -27,9 +27,11 @@ type port struct {
 	me       func() welcome
 	judge    func(hello) string
 	handle   handler
-	raft     chan net.Conn // handed to raft's transport
-	draining chan struct{} // closed by drain
-	serving  gate          // RPC connections
+	raft     chan net.Conn     // handed to raft's transport ...
+	inRaft   gate              // ... and not yet closed by it
+	onGone   func(from string) // a raft connection from that node has ended
+	draining chan struct{}     // closed by drain
+	serving  gate              // RPC connections
 	onReject func(remote net.Addr, h hello, err error)
 
 	mu     sync.Mutex // guards what follows
@@ -71,11 +73,7 @@ func (p *port) take(ctx context.Context, c net.Conn) {
 		return
 	}
 	if h.Kind == connRaft {
-		select {
-		case p.raft <- &trackedConn{Conn: c, forget: p.forget}:
-		case <-ctx.Done():
-			p.forget(c)
-		}
+		p.handToRaft(ctx, c, h.From)
 		return
 	}
 	defer p.forget(c)
@@ -83,8 +81,27 @@ func (p *port) take(ctx context.Context, c net.Conn) {
 		return // nothing has been read of it
 	}
 	defer p.serving.leave()
-	s := &served{conn: c, kind: h.Kind, handle: p.handle}
+	s := &served{conn: c, kind: h.Kind, handle: p.handle, writing: newTurn()}
 	s.serve(ctx, p.draining)
+}
+
+// handToRaft gives a connection to raft, which closes it.
+func (p *port) handToRaft(ctx context.Context, c net.Conn, from string) {
+	if !p.inRaft.enter() {
+		p.forget(c)
+		return
+	}
+	closed := func(c net.Conn) {
+		p.forget(c)
+		p.inRaft.leave()
+		p.onGone(from)
+	}
+	tracked := &trackedConn{Conn: c, forget: closed}
+	select {
+	case p.raft <- tracked:
+	case <-ctx.Done():
+		tracked.Close()
+	}
 }
 
 func (p *port) track(c net.Conn) bool {
@@ -126,14 +143,16 @@ func (p *port) close() error {
 	return err
 }
 
-// trackedConn leaves the table of connections when it is closed.
+// trackedConn leaves the table of connections when it is closed, which may be
+// done more than once.
 type trackedConn struct {
 	net.Conn
 	forget func(net.Conn)
+	once   sync.Once
 }
 
 func (c *trackedConn) Close() error {
-	c.forget(c.Conn)
+	c.once.Do(func() { c.forget(c.Conn) })
 	return nil
 }
 
@@ -175,7 +194,7 @@ func (s *streamLayer) Dial(address raft.ServerAddress, timeout time.Duration) (n
 	addr := string(address)
 	c, err := s.dial(ctx, hello{Kind: connRaft, To: s.idOf(addr)}, addr)
 	if err != nil {
-		return nil, fmt.Errorf("connect to raft at %s: %w", addr, err)
+		return nil, &dialError{addr, err}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -188,6 +207,17 @@ func (s *streamLayer) Dial(address raft.ServerAddress, timeout time.Duration) (n
 	s.out[c] = struct{}{}
 	return &trackedConn{Conn: c, forget: s.forget}, nil
 }
+
+// dialError says that a member's raft could not be reached.
+type dialError struct {
+	addr  string
+	cause error
+}
+
+func (e *dialError) Error() string {
+	return fmt.Sprintf("connect to raft at %s: %v", e.addr, e.cause)
+}
+func (e *dialError) Unwrap() error { return e.cause }
 
 func (s *streamLayer) forget(c net.Conn) {
 	s.mu.Lock()

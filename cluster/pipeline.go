@@ -1,26 +1,83 @@
 package cluster
 
 import (
+	"errors"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/raft"
 )
 
-// transport is raft's own with pipelines that cannot get stuck.
+// transport is raft's own, with pipelines that cannot get stuck and without long
+// pauses for a member that was away.
+type transport struct {
+	*raft.NetworkTransport
+	leads func(id raft.ServerID, term uint64) bool // still, and id is a member
+	last  func() uint64                            // index of this node's log
+	done  <-chan struct{}
+
+	transferMax time.Duration  // of one request to take over
+	calls       sync.WaitGroup // requests to take over that still run
+}
+
+// behindMax is how many entries a follower may lag for its pipeline to be kept.
+// A pipeline sends raftAppendMax entries at each new one, or at each
+// CommitTimeout when there is none: catching up that way would take minutes.
+// Outside it raft sends all there is.
+const behindMax = 8 * raftAppendMax
+
+var errFarBehind = errors.New("the follower is far behind; its log is sent without a pipeline")
+
+// redialPause is the time between attempts to reach a member that is away.
+const redialPause = 50 * time.Millisecond
+
+// AppendEntries implements raft.Transport. With each failure raft waits longer
+// before the next, up to ten seconds, and a member that is back would wait with
+// it; so entries for a member that cannot be reached wait here. Heartbeats fail
+// at once: they tell who is away.
+func (t *transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, q *raft.AppendEntriesRequest, a *raft.AppendEntriesResponse) error {
+	for {
+		err := t.NetworkTransport.AppendEntries(id, target, q, a)
+		var away *dialError
+		if err == nil || q.PrevLogTerm == 0 || !errors.As(err, &away) || !t.leads(id, q.Term) {
+			return err
+		}
+		select {
+		case <-time.After(redialPause):
+		case <-t.done:
+			return err
+		}
+	}
+}
+
+// TimeoutNow implements raft.Transport. Raft refuses everything until it returns,
+// so a member that does not answer is not waited for as long as for other
+// requests.
+func (t *transport) TimeoutNow(id raft.ServerID, target raft.ServerAddress, q *raft.TimeoutNowRequest, _ *raft.TimeoutNowResponse) error {
+	answered := make(chan error, 1)
+	t.calls.Go(func() { answered <- t.NetworkTransport.TimeoutNow(id, target, q, new(raft.TimeoutNowResponse)) })
+	select {
+	case err := <-answered:
+		return err
+	case <-time.After(t.transferMax):
+		return errNoAnswer
+	}
+}
+
+var errNoAnswer = errors.New("no answer in time")
+
+// AppendEntriesPipeline implements raft.Transport.
 //
 // In raft v1.7.3 the reader of a pipeline's answers goes away at the first
 // refusal, while its sender may at the same moment send once more. Then nobody
 // takes the answers, the sender waits for ever, and the follower gets heartbeats
 // but no entry until the leader is restarted.
-type transport struct{ *raft.NetworkTransport }
-
-// AppendEntriesPipeline implements raft.Transport.
 func (t *transport) AppendEntriesPipeline(id raft.ServerID, target raft.ServerAddress) (raft.AppendPipeline, error) {
 	inner, err := t.NetworkTransport.AppendEntriesPipeline(id, target)
 	if err != nil {
 		return nil, err
 	}
-	p := &pipeline{AppendPipeline: inner, answers: make(chan raft.AppendFuture), done: make(chan struct{})}
+	p := &pipeline{AppendPipeline: inner, last: t.last, answers: make(chan raft.AppendFuture), done: make(chan struct{})}
 	p.passing.Go(p.pass)
 	return p, nil
 }
@@ -29,10 +86,19 @@ func (t *transport) AppendEntriesPipeline(id raft.ServerID, target raft.ServerAd
 // sender ends too.
 type pipeline struct {
 	raft.AppendPipeline
+	last    func() uint64
 	answers chan raft.AppendFuture
 	done    chan struct{}
 	once    sync.Once
 	passing sync.WaitGroup
+}
+
+// AppendEntries implements raft.AppendPipeline.
+func (p *pipeline) AppendEntries(q *raft.AppendEntriesRequest, a *raft.AppendEntriesResponse) (raft.AppendFuture, error) {
+	if q.PrevLogEntry+behindMax < p.last() {
+		return nil, errFarBehind
+	}
+	return p.AppendPipeline.AppendEntries(q, a)
 }
 
 // Consumer implements raft.AppendPipeline.

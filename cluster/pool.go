@@ -36,7 +36,7 @@ type pool struct {
 // poolSlot holds one connection. Its lock is held while dialling, so that
 // concurrent callers dial once.
 type poolSlot struct {
-	mu   sync.Mutex // guards what follows
+	turn turn // guards what follows
 	conn *rpcConn
 	addr string
 }
@@ -65,8 +65,10 @@ func (p *pool) get(ctx context.Context, to, addr string, l lane) (*rpcConn, erro
 	if err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	if err := s.turn.takeBy(ctx); err != nil {
+		return nil, err
+	}
+	defer s.turn.give()
 	if s.conn != nil && s.conn.alive() && s.addr == addr {
 		return s.conn, nil
 	}
@@ -95,7 +97,7 @@ func (p *pool) slot(to string, l lane) (*poolSlot, error) {
 	}
 	slots := p.peers[to]
 	if slots == nil {
-		slots = &[lanes]*poolSlot{{}, {}}
+		slots = &[lanes]*poolSlot{{turn: newTurn()}, {turn: newTurn()}}
 		p.peers[to] = slots
 	}
 	return slots[l], nil
@@ -111,14 +113,14 @@ func (p *pool) suspect(to string) {
 		return
 	}
 	for l, s := range slots {
-		if !s.mu.TryLock() {
+		if !s.turn.tryTake() {
 			continue // somebody dials already
 		}
 		if c := s.conn; c != nil && (lane(l) == laneSmall || c.idle()) {
 			c.fail(errConnClosed)
 			s.conn = nil
 		}
-		s.mu.Unlock()
+		s.turn.give()
 	}
 }
 
@@ -136,11 +138,11 @@ func (p *pool) close() {
 	p.mu.Unlock()
 	for _, slots := range peers {
 		for _, s := range slots {
-			s.mu.Lock()
+			s.turn.take()
 			if s.conn != nil {
 				s.conn.fail(errPoolClosed)
 			}
-			s.mu.Unlock()
+			s.turn.give()
 		}
 	}
 }

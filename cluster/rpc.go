@@ -47,8 +47,8 @@ type served struct {
 	conn    net.Conn
 	kind    connKind
 	handle  handler
-	writing sync.Mutex // one frame at a time
-	last    uint64     // id of the last request that was read
+	writing turn   // one frame at a time
+	last    uint64 // id of the last request that was read
 }
 
 // serve answers requests until the connection ends or is told to drain, and
@@ -104,8 +104,8 @@ func (s *served) answer(ctx context.Context, req frame) {
 }
 
 func (s *served) write(f frame) error {
-	s.writing.Lock()
-	defer s.writing.Unlock()
+	s.writing.take()
+	defer s.writing.give()
 	s.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
 	return writeFrame(s.conn, f)
 }

@@ -27,6 +27,9 @@ type seat struct {
 // cluster it is goes first, for a crash before the identity is saved.
 func (n *Node) beginLog(clusterID string, founders []raft.Server) error {
 	st := n.stores
+	if begun, err := hasRaftState(st); err != nil || begun {
+		return errors.Join(errors.New("the log of a cluster has begun here already; start this node again"), err)
+	}
 	if err := st.Stable.Set([]byte(foundingKey), []byte(clusterID)); err != nil {
 		return fmt.Errorf("record the cluster to found: %w", err)
 	}
@@ -70,13 +73,14 @@ func (n *Node) openSeat() (*seat, error) {
 	rc.HeartbeatTimeout += time.Millisecond
 	rc.ElectionTimeout += time.Millisecond
 
-	transport := &transport{raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+	transport := &transport{leads: n.leadsMember, last: n.lastIndex, done: layer.done, transferMax: n.cfg.ElectionTimeout}
+	transport.NetworkTransport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream:                layer,
 		ServerAddressProvider: n.book,
 		MaxPool:               raftPoolMax,
 		Timeout:               raftTimeout,
 		Logger:                logger,
-	})}
+	})
 	r, err := raft.NewRaft(rc, n.machine, cache, n.stores.Stable, n.stores.Snapshots, transport)
 	if err != nil {
 		transport.Close()
@@ -112,6 +116,7 @@ func (s *seat) close(hangUp func()) error {
 	hangUp()            // ... or for a snapshot that does not arrive
 	err := stopping.Error()
 	s.transport.CloseStreams()
+	s.transport.calls.Wait()
 	if err != nil {
 		return fmt.Errorf("stop raft: %w", err)
 	}
@@ -127,6 +132,25 @@ func (s *seat) leads() (term uint64, yes bool) {
 		return 0, false
 	}
 	return before, s.raft.CurrentTerm() == before
+}
+
+// leadsMember reports that this node leads term and that id is a member.
+func (n *Node) leadsMember(id raft.ServerID, term uint64) bool {
+	s := n.seat.Load()
+	if s == nil {
+		return false
+	}
+	led, ok := s.leads()
+	servers, _ := s.servers()
+	return ok && led == term && hasServer(servers, string(id))
+}
+
+// lastIndex is that of this node's log, 0 before admission.
+func (n *Node) lastIndex() uint64 {
+	if s := n.seat.Load(); s != nil {
+		return s.raft.LastIndex()
+	}
+	return 0
 }
 
 // servers is raft's latest configuration, committed or not.

@@ -24,7 +24,14 @@ type report struct {
 	Applied     uint64    `json:"applied"`
 	Tenure      bool      `json:"tenure,omitempty"` // leads, with its barrier passed
 	Closing     bool      `json:"closing,omitempty"`
+	Stored      uint64    `json:"stored,omitempty"`   // the end of its log
+	Draining    bool      `json:"draining,omitempty"` // wants to stop
+	Promised    bool      `json:"promised,omitempty"` // stays while the other is away
+	Stays       bool      `json:"stays,omitempty"`    // the answer to Draining
 }
+
+// leaving reports that a member is on its way out.
+func (r report) leaving() bool { return r.Draining || r.Closing }
 
 // sighting is the last report of a member.
 type sighting struct {
@@ -181,9 +188,11 @@ func (n *Node) ownReport() report {
 		Clock:       n.cfg.Now(),
 		Applied:     n.machine.Applied(),
 		Closing:     n.proposer.shutting(),
+		Draining:    n.departure.begun(),
 	}
 	if s := n.seat.Load(); s != nil {
 		_, r.Tenure = n.inTenure(s)
+		r.Stored = s.raft.LastIndex()
 	}
 	return r
 }

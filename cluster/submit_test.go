@@ -95,7 +95,7 @@ func TestSubmitsRideOverATransfer(t *testing.T) {
 		var acked atomic.Int64
 		var wg sync.WaitGroup
 		for _, id := range c.IDs() {
-			for w := range 10 {
+			for w := range 5 {
 				wg.Go(func() {
 					for i := 0; ; i++ {
 						select {
@@ -108,7 +108,7 @@ func TestSubmitsRideOverATransfer(t *testing.T) {
 							return
 						}
 						acked.Add(1)
-						time.Sleep(time.Millisecond)
+						time.Sleep(3 * time.Millisecond)
 					}
 				})
 			}
@@ -140,7 +140,7 @@ func TestCloseUnderLoad(t *testing.T) {
 		var wg sync.WaitGroup
 		for _, id := range c.IDs() {
 			m := c.Node(id)
-			for w := range 20 {
+			for w := range 8 {
 				wg.Go(func() {
 					for i := 0; ; i++ {
 						select {

@@ -28,7 +28,7 @@ func (s *Server) healthy(c echo.Context) (operation, error) {
 
 // ready says whether requests should be sent here.
 func (s *Server) ready(c echo.Context) (operation, error) {
-	if s.isDraining() {
+	if s.unlisted.Load() || s.isDraining() {
 		return opHealth, &problem{answer: answer{http.StatusServiceUnavailable, codeUnavailable, "DRAINING"}, detail: "this node is stopping"}
 	}
 	if err := s.cluster.Ready(); err != nil {

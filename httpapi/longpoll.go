@@ -77,7 +77,7 @@ func (s *Server) lastLook(ctx context.Context, v *vantage, q *query, chunk strea
 }
 
 // enterLive counts a reader that is going to wait. The context it returns ends
-// with the request, or with Drain; leave must be called.
+// with the request, or some time after draining began; leave must be called.
 func (s *Server) enterLive(ctx context.Context, gauge prometheus.Gauge) (live context.Context, leave func(), err error) {
 	if s.live.Add(1) > int64(s.cfg.LiveReadersMax) {
 		s.live.Add(-1)
@@ -85,7 +85,15 @@ func (s *Server) enterLive(ctx context.Context, gauge prometheus.Gauge) (live co
 	}
 	gauge.Inc()
 	live, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(s.draining, cancel)
+	stop := context.AfterFunc(s.draining, func() {
+		pause := time.NewTimer(s.partingPause())
+		defer pause.Stop()
+		select {
+		case <-pause.C:
+			cancel()
+		case <-live.Done():
+		}
+	})
 	return live, func() {
 		stop()
 		cancel()

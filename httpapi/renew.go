@@ -167,17 +167,18 @@ func (v *vantage) confirm(ctx context.Context, name stream.Name, i *stream.Info)
 	return notCurrent(err)
 }
 
-// lease renews a stream on behalf of one live reader, each quarter of the
+// lease renews a stream on behalf of one live reader, about each quarter of the
 // window for as long as the reader is connected.
 type lease struct {
-	server *Server
-	name   stream.Name
-	window time.Duration // 0 for a lifetime that does not slide
-	next   time.Time
+	server   *Server
+	name     stream.Name
+	window   time.Duration // 0 for a lifetime that does not slide
+	next     time.Time
+	deadline stream.Time // as it was at the last look
 }
 
 func (s *Server) lease(name stream.Name, i *stream.Info) lease {
-	l := lease{server: s, name: name}
+	l := lease{server: s, name: name, deadline: i.Deadline}
 	if window, ok := i.Lifetime.TTL(); ok {
 		l.window = max(window, 4*leaseTimeMin)
 		l.next = s.cfg.Now().Add(l.window / 4)
@@ -185,18 +186,21 @@ func (s *Server) lease(name stream.Name, i *stream.Info) lease {
 	return l
 }
 
-// renewIfDue never waits: the renewals are sent by Run. It is silent if
-// another reader, on any node, has renewed the stream not long ago.
+// renewIfDue never waits: the renewals are sent by Run. It is silent if the
+// stream was renewed, by anybody on any node, since the last look; having asked,
+// it looks again soon. Deadlines are compared with each other only: they are
+// times of the log, and this node's clock may be far from it.
 func (l *lease) renewIfDue(now time.Time) {
 	if l.window == 0 || now.Before(l.next) {
 		return
 	}
-	l.next = now.Add(l.window / 4)
 	s := l.server
 	info, ok, err := s.reader.Info(l.name)
-	if err != nil || !ok || stream.TimeOf(now).Add(l.window/4*3) < info.Deadline {
+	if err != nil || !ok || info.Deadline != l.deadline {
+		l.next, l.deadline = now.Add(l.window/4), info.Deadline
 		return
 	}
+	l.next = now.Add(max(l.window/16, leaseTimeMin))
 	if s.renewals.add(l.name) && l.window < shortWindow {
 		s.renewals.hurry()
 	}

@@ -32,8 +32,10 @@ type Server struct {
 	buffers  sync.Pool    // of *[]byte, for events
 	live     atomic.Int64 // long-polls and SSE connections that wait
 
+	unlisted atomic.Bool     // by Unlist
 	draining context.Context // ends with Drain
 	drain    context.CancelFunc
+	drained  atomic.Int64 // by when live readers have ended, in Unix nanoseconds; set before draining ends
 }
 
 // New returns a server that is not yet listening anywhere: it is a handler. Run
@@ -68,11 +70,30 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.Serv
 // it only reads late in a stream's life renew.
 func (s *Server) Run(ctx context.Context) error { return s.renewLoop(ctx) }
 
-// Drain makes ready for the end: readiness fails, long-polls are answered at
-// once, SSE connections end after their current event, and clients are asked to
-// take their connections elsewhere. Requests are served as before; to wait for
-// those in flight is for the http.Server. Drain may be called twice.
-func (s *Server) Drain() { s.drain() }
+// Unlist makes readiness fail, so that no new clients are sent here. Everything
+// else is served as before.
+func (s *Server) Unlist() { s.unlisted.Store(true) }
+
+// Drain is DrainWithin at once.
+func (s *Server) Drain() { s.DrainWithin(0) }
+
+// DrainWithin makes ready for the end: readiness fails, clients are asked to take
+// their connections elsewhere, long-polls are answered and SSE connections end
+// after their current event, at moments spread over the given time so that they
+// do not all come to another node at once. Requests are served as before; to
+// wait for those in flight is for the http.Server. It returns at once, and only
+// the first call counts.
+func (s *Server) DrainWithin(spread time.Duration) {
+	if s.drained.CompareAndSwap(0, time.Now().Add(spread).UnixNano()) {
+		s.drain()
+	}
+}
+
+// partingPause is how long one live reader goes on once draining has begun.
+func (s *Server) partingPause() time.Duration {
+	left := time.Until(time.Unix(0, s.drained.Load()))
+	return time.Duration(s.cfg.Jitter(max(1, int(left))))
+}
 
 func (s *Server) isDraining() bool { return s.draining.Err() != nil }
 

@@ -21,6 +21,7 @@ type config struct {
 type serverConfig struct {
 	addr              string
 	shutdownTimeout   time.Duration
+	drainSpread       time.Duration
 	readHeaderTimeout time.Duration
 	idleTimeout       time.Duration
 }

@@ -32,6 +32,7 @@ type node struct {
 	discovery      cluster.Discovery
 	door           *frontDoor
 	server         *http.Server
+	busy           busyConns
 	// openStorage
 	engine  *storage.Engine
 	stores  cluster.Stores
@@ -65,6 +66,7 @@ func (n *node) listen() (err error) {
 		ReadHeaderTimeout: n.cfg.server.readHeaderTimeout,
 		IdleTimeout:       n.cfg.server.idleTimeout,
 		MaxHeaderBytes:    int(n.cfg.limits.headerBytes),
+		ConnState:         n.busy.note,
 		ErrorLog:          slog.NewLogLogger(n.log.Handler(), slog.LevelDebug), // of clients that broke off
 	}
 	return nil

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"time"
 
@@ -117,14 +116,6 @@ func (n *node) whenReady(ctx context.Context, greet func(net.Addr)) {
 	if greet != nil {
 		greet(n.clients.Addr())
 	}
-}
-
-// serveClients answers on the client port until the server is shut down.
-func (n *node) serveClients() error {
-	if err := n.server.Serve(n.clients); !errors.Is(err, http.ErrServerClosed) {
-		return phaseStart.in(fmt.Errorf("serve clients on %s: %w", n.clients.Addr(), err))
-	}
-	return nil
 }
 
 // chooseDataDir returns the data directory, or makes a temporary one that is

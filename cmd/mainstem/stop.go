@@ -6,40 +6,54 @@ import (
 	"time"
 )
 
-// requestsShare is the part of the shutdown timeout that requests may take; the
-// rest is for closing what they used.
-const requestsShare = 0.6
+// What parts of the shutdown timeout may have passed when a step of the stop is
+// cut short. The rest is for closing.
+const (
+	gateShare     = 0.6 // the wait for the others to do without this node
+	requestsShare = 0.8 // and then for requests to finish
+)
 
-// transferTimeout bounds the wait for another node to lead.
-const transferTimeout = 5 * time.Second
-
-// stop lets clients finish before what they need is closed: not ready any more,
-// live reads ended, leadership handed over, requests finished.
+// stop lets clients finish before what they need is closed. A cluster is first
+// waited for until it can do without this node, and another node leads; then
+// clients are told to go elsewhere while they are still served, live readers
+// end, the listener closes and what is in flight is finished.
 func (n *node) stop() {
 	begin, limit := time.Now(), n.cfg.server.shutdownTimeout
 	n.closeBy = begin.Add(limit)
-	ctx, cancel := context.WithDeadline(context.Background(), begin.Add(time.Duration(float64(limit)*requestsShare)))
-	defer cancel()
+	part := func(share float64) (context.Context, context.CancelFunc) {
+		return context.WithDeadline(context.Background(), begin.Add(time.Duration(float64(limit)*share)))
+	}
 	n.log.Info("stopping", "node", n.cfg.cluster.nodeID, "within", limit)
+	others := false
 	if n.api != nil {
-		n.api.Drain()
+		n.api.Unlist()
 	}
 	if n.cluster != nil {
-		n.handOver(ctx)
+		gate, cancel := part(gateShare)
+		others = n.cluster.Drain(gate)
+		cancel()
 	}
-	if err := n.server.Shutdown(ctx); err != nil {
+	ctx, cancel := part(requestsShare)
+	defer cancel()
+	if n.api != nil {
+		n.drain(ctx, others)
+	}
+	if err := n.dismissClients(ctx); err != nil {
 		n.log.Warn("requests were cut at the shutdown timeout", "err", err)
-		_ = n.server.Close()
 	}
 }
 
-// handOver makes another node lead, if one can within transferTimeout. If none
-// can, closing the cluster tries again and says so.
-func (n *node) handOver(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, transferTimeout)
-	defer cancel()
-	if err := n.cluster.TransferLeadership(ctx); err != nil {
-		n.log.Debug("leadership stays until the end", "err", err)
+// drain tells clients to go elsewhere, if there are others to go to, and gives
+// them the time to.
+func (n *node) drain(ctx context.Context, others bool) {
+	if !others {
+		n.api.Drain()
+		return
+	}
+	n.api.DrainWithin(n.cfg.server.drainSpread)
+	select {
+	case <-time.After(n.cfg.server.drainSpread):
+	case <-ctx.Done():
 	}
 }
 

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+const (
+	// lingerTime is how long a connection that was accepted last may take to
+	// bring its first request.
+	lingerTime = 500 * time.Millisecond
+	lingerPoll = 5 * time.Millisecond
+)
+
+// busyConns counts the connections on which a request is served or may be on
+// its way: http.Server.Shutdown drops a request that it reads after it was
+// called, even of a connection that was accepted before.
+type busyConns struct {
+	mu   sync.Mutex // guards busy
+	busy map[net.Conn]struct{}
+}
+
+// note is the http.Server's ConnState.
+func (b *busyConns) note(c net.Conn, s http.ConnState) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if s == http.StateNew || s == http.StateActive {
+		if b.busy == nil {
+			b.busy = map[net.Conn]struct{}{}
+		}
+		b.busy[c] = struct{}{}
+		return
+	}
+	delete(b.busy, c)
+}
+
+func (b *busyConns) count() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.busy)
+}
+
+// serveClients answers on the client port until the port is closed.
+func (n *node) serveClients() error {
+	err := n.server.Serve(n.clients)
+	if errors.Is(err, http.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return phaseStart.in(fmt.Errorf("serve clients on %s: %w", n.clients.Addr(), err))
+}
+
+// dismissClients closes the port, lets what was accepted be answered, and ends
+// all connections.
+func (n *node) dismissClients(ctx context.Context) error {
+	_ = n.clients.Close() // the server's Serve returns with it
+	for linger := time.Now().Add(lingerTime); n.busy.count() > 0 && time.Now().Before(linger) && ctx.Err() == nil; {
+		time.Sleep(lingerPoll)
+	}
+	if err := n.server.Shutdown(ctx); err != nil {
+		return errors.Join(err, n.server.Close())
+	}
+	return nil
+}
