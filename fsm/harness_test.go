@@ -75,6 +75,28 @@ func (n *node) must(c stream.Command) stream.Outcome {
 	return r.Outcome
 }
 
+// Wait follows a stream until a read at an offset gives something else than
+// nothing from an open stream.
+func (n *node) Wait(ctx context.Context, name stream.Name, at stream.Offset) error {
+	look, leave := n.Follow(name)
+	defer leave()
+	for {
+		chunk, bell, err := look(stream.FromOffset(at), 1)
+		var no *stream.Rejection
+		switch {
+		case errors.As(err, &no):
+			return nil
+		case err != nil || chunk.Len() > 0 || chunk.Closed:
+			return err
+		}
+		select {
+		case <-bell:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
 func (n *node) checksum() storage.Sum {
 	n.t.Helper()
 	sum, err := n.engine.Checksum(context.Background())

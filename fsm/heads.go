@@ -1,8 +1,10 @@
 package fsm
 
 import (
+	"container/list"
 	"hash/maphash"
 	"sync"
+	"sync/atomic"
 
 	"mainstem/storage"
 	"mainstem/stream"
@@ -10,21 +12,24 @@ import (
 
 const headShards = 64
 
-// heads is what readers see: the committed state of streams, and for each a
-// bell that rings when it changes. A stream that is not held is read from the
-// copy.
+// heads is what readers see: the committed state of streams, and of those that
+// are followed the tail. A stream that is not held is read from the copy.
 type heads struct {
 	engine *storage.Engine
 	seed   maphash.Seed
+	tails  atomic.Int64 // how many there are: without any, a commit costs nothing more
 	shards [headShards]headShard
 }
 
 type headShard struct {
-	mu     sync.RWMutex
-	states map[stream.Name]*stream.State
-	bells  map[stream.Name]*bell
-	moves  uint64 // grows with every publication
-	max    int
+	mu       sync.RWMutex
+	states   map[stream.Name]*stream.State
+	tails    map[stream.Name]*tail
+	recent   list.List // of *tail with pieces, the one that grew last at the back
+	cost     int64     // of all pieces
+	moves    uint64    // grows with every publication
+	max      int       // of states
+	costMost int64
 }
 
 // published is a stream after a commit; State is nil when it is gone.
@@ -33,20 +38,20 @@ type published struct {
 	state *stream.State
 }
 
-// bell is closed, and forgotten, by the next change of its stream.
-type bell struct {
-	rung    chan struct{}
-	waiters int
+// view is what a reader sees of one stream at one moment.
+type view struct {
+	state  *stream.State
+	pieces []*piece
+	bell   <-chan struct{}
 }
 
-func newHeads(engine *storage.Engine, max int) *heads {
+func newHeads(engine *storage.Engine, max int, tailBytes int64) *heads {
 	h := &heads{engine: engine, seed: maphash.MakeSeed()}
 	for i := range h.shards {
-		h.shards[i] = headShard{
-			states: map[stream.Name]*stream.State{},
-			bells:  map[stream.Name]*bell{},
-			max:    max/headShards + 1,
-		}
+		s := &h.shards[i]
+		s.states = map[stream.Name]*stream.State{}
+		s.tails = map[stream.Name]*tail{}
+		s.max, s.costMost = max/headShards+1, tailBytes/headShards
 	}
 	return h
 }
@@ -57,21 +62,70 @@ func (h *heads) shard(name stream.Name) *headShard {
 
 // get returns the committed state of a stream, nil when there is none.
 func (h *heads) get(name stream.Name) (*stream.State, error) {
+	v, err := h.look(name)
+	return v.state, err
+}
+
+// look returns what is known of a stream, without a bell.
+func (h *heads) look(name stream.Name) (v view, err error) {
 	s := h.shard(name)
 	s.mu.RLock()
-	state, held := s.states[name]
+	v, held := s.view(name)
 	moves := s.moves
 	s.mu.RUnlock()
-	if held {
-		return state, nil
+	if !held {
+		v.state, err = h.load(s, name, moves)
 	}
+	return v, err
+}
+
+// watch returns what is known of a stream that is followed. The bell is taken
+// under the lock that looks, or before the copy is asked: no change can fall
+// between.
+func (h *heads) watch(name stream.Name) (v view, err error) {
+	s := h.shard(name)
+	s.mu.RLock()
+	v, held := s.view(name)
+	moves := s.moves
+	s.mu.RUnlock()
+	if v.bell == nil {
+		s.mu.Lock()
+		t := s.tails[name]
+		if t.bell == nil {
+			t.bell = make(chan struct{})
+		}
+		v, held = s.view(name)
+		moves = s.moves
+		s.mu.Unlock()
+	}
+	if !held {
+		v.state, err = h.load(s, name, moves)
+	}
+	return v, err
+}
+
+// view wants the lock. held is false when the copy must be asked for the state.
+func (s *headShard) view(name stream.Name) (v view, held bool) {
+	if t := s.tails[name]; t != nil {
+		v.pieces, v.bell = t.pieces, t.bell
+		if t.unread.Load() != 0 {
+			t.unread.Store(0)
+		}
+	}
+	v.state, held = s.states[name]
+	return v, held
+}
+
+// load reads a state from the copy. moves is how many publications there were
+// before.
+func (h *heads) load(s *headShard, name stream.Name, moves uint64) (*stream.State, error) {
 	state, err := read(h.engine, name)
-	if err != nil {
+	if err != nil || state == nil {
 		return nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.moves == moves && state != nil { // else what was read may be old by now
+	if s.moves == moves { // else what was read may be old by now
 		s.keep(name, state)
 	}
 	return state, nil
@@ -84,8 +138,10 @@ func (s *headShard) keep(name stream.Name, state *stream.State) {
 	s.states[name] = state
 }
 
-// publish shows what was committed and wakes those who wait for it.
-func (h *heads) publish(changed []published) {
+// publish shows what was committed, with what runs have added to it, and wakes
+// those who wait for it.
+func (h *heads) publish(changed []published, runs []run) {
+	added := h.pieces(changed, runs)
 	for _, p := range changed {
 		s := h.shard(p.name)
 		s.mu.Lock()
@@ -95,9 +151,8 @@ func (h *heads) publish(changed []published) {
 		} else {
 			delete(s.states, p.name)
 		}
-		if b := s.bells[p.name]; b != nil {
-			close(b.rung)
-			delete(s.bells, p.name)
+		if t := s.tails[p.name]; t != nil {
+			h.advance(s, t, p.state, added)
 		}
 		s.mu.Unlock()
 	}
@@ -111,35 +166,11 @@ func (h *heads) forget() {
 		s.mu.Lock()
 		s.moves++
 		clear(s.states)
-		for _, b := range s.bells {
-			close(b.rung)
+		for _, t := range s.tails {
+			s.empty(t)
+			t.ring()
+			h.release(s, t)
 		}
-		clear(s.bells)
 		s.mu.Unlock()
-	}
-}
-
-// listen returns the bell of a stream. Take it first and look after: then no
-// change can fall between. Every listen wants its leave.
-func (h *heads) listen(name stream.Name) *bell {
-	s := h.shard(name)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	b := s.bells[name]
-	if b == nil {
-		b = &bell{rung: make(chan struct{})}
-		s.bells[name] = b
-	}
-	b.waiters++
-	return b
-}
-
-// leave forgets a bell that nobody listens to any more.
-func (h *heads) leave(name stream.Name, b *bell) {
-	s := h.shard(name)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if b.waiters--; b.waiters == 0 && s.bells[name] == b {
-		delete(s.bells, name)
 	}
 }

@@ -2,6 +2,7 @@ package fsm
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -45,7 +46,8 @@ func TestReadBetweenCommitAndPublication(t *testing.T) {
 			case err != nil || len(chunk.Body) != 1 || string(chunk.Body[0]) != after.want:
 				t.Fatalf("%q, %v; want %q", chunk.Body, err, after.want)
 			}
-			r.machine.heads.publish(changed)
+			r.machine.heads.publish(changed, r.machine.txn.done)
+			r.machine.txn.settle()
 		})
 	}
 }
@@ -55,7 +57,9 @@ func TestMissingDataIsAFault(t *testing.T) {
 	r := newReplica(t)
 	r.propose(0, 0, 0, stream.Create{Name: "s", ContentType: "text/plain"}, hello("s"))
 	b := r.engine.NewBatch()
-	b.DropIncarnation(1)
+	if err := b.DropIncarnation(1); err != nil {
+		t.Fatal(err)
+	}
 	if err := r.engine.Commit(b, r.engine.Globals()); err != nil {
 		t.Fatal(err)
 	}
@@ -66,25 +70,45 @@ func TestMissingDataIsAFault(t *testing.T) {
 	}
 }
 
-func TestBellsAreForgotten(t *testing.T) {
+func TestTailsThatNobodyFollowsAreForgotten(t *testing.T) {
 	r := newReplica(t)
-	a, b := r.machine.heads.listen("s"), r.machine.heads.listen("s")
-	if a != b {
-		t.Fatal("two readers of one stream have two bells")
+	h := r.machine.heads
+	r.propose(0, 0, 0, stream.Create{Name: "s", ContentType: "text/plain"})
+	look, leave := r.machine.Follow("s")
+	_, leave2 := r.machine.Follow("s")
+	_, bell, err := look(stream.From{}, 100)
+	if err != nil {
+		t.Fatal(err)
 	}
-	r.machine.heads.leave("s", a)
+	leave2()
 	select {
-	case <-b.rung:
+	case <-bell:
 		t.Fatal("the leaving of one rang for the other")
 	default:
 	}
-	r.machine.heads.leave("s", b)
-	r.propose(0, 0, 0, stream.Create{Name: "s", ContentType: "text/plain"})
-	for i := range r.machine.heads.shards {
-		if n := len(r.machine.heads.shards[i].bells); n != 0 {
-			t.Fatalf("%d bells are left that nobody hears", n)
-		}
+	for range 2 * unreadMax { // nobody looks, but somebody may
+		r.propose(0, 0, 0, hello("s"))
 	}
+	<-bell
+	if got := h.kept("s"); got == 0 {
+		t.Fatal("the data of a stream that is followed was dropped")
+	}
+	leave()
+	if h.tails.Load() != 1 {
+		t.Fatal("the tail is gone before its follower can be back")
+	}
+	for range unreadMax + 1 {
+		r.propose(0, 0, 0, hello("s"))
+	}
+	if got := h.tails.Load(); got != 0 || len(h.shard("s").tails) != 0 || h.shard("s").cost != 0 || h.shard("s").recent.Len() != 0 {
+		t.Fatalf("%d tails are left that nobody follows: %+v", got, h.shard("s"))
+	}
+}
+
+// kept is how many pieces of a stream are in memory.
+func (h *heads) kept(name stream.Name) int {
+	v, _ := h.look(name)
+	return len(v.pieces)
 }
 
 // A batch of a session whose own commands end that session must not stop the
@@ -143,4 +167,53 @@ func TestHeadsNeverHoldWhatACommitReplaced(t *testing.T) {
 	}
 	stop.Store(true)
 	wg.Wait()
+}
+
+// The memory of all tails is bounded, and what no longer fits is still read.
+func TestMemoryOfTailsIsBounded(t *testing.T) {
+	const bytes = headShards * 20_000
+	r := newReplica(t)
+	r.machine.heads = newHeads(r.engine, 100, bytes)
+	h := r.machine.heads
+	names := make([]stream.Name, 300)
+	for i := range names {
+		names[i] = stream.Name(fmt.Sprint("s", i))
+		r.propose(0, 0, 0, stream.Create{Name: names[i], ContentType: "text/plain"})
+		_, leave := r.machine.Follow(names[i])
+		defer leave()
+	}
+	most := int64(0)
+	for round := range 40 {
+		for i, name := range names {
+			data := make([]byte, 1+(i*37+round*211)%6000)
+			r.propose(0, 0, 0, stream.Append{Name: name, ContentType: "text/plain", Body: stream.Payload{Data: data}})
+		}
+		held := int64(0)
+		for i := range h.shards {
+			s, cost := &h.shards[i], int64(0)
+			for _, tail := range s.tails {
+				sum := int64(0)
+				for _, p := range tail.pieces {
+					sum += p.cost()
+				}
+				if sum != tail.cost || (tail.place != nil) != (len(tail.pieces) > 0) {
+					t.Fatalf("a tail counts %d and holds %d in %d pieces", tail.cost, sum, len(tail.pieces))
+				}
+				cost += sum
+			}
+			if cost != s.cost || cost > s.costMost {
+				t.Fatalf("shard %d holds %d, counts %d, may hold %d", i, cost, s.cost, s.costMost)
+			}
+			held += cost
+		}
+		most = max(most, held)
+	}
+	if most < bytes/4 {
+		t.Fatalf("held at most %d of %d bytes: nothing was bounded", most, bytes)
+	}
+	for _, name := range names {
+		if chunk, err := r.machine.Read(name, stream.From{}, 1<<20); err != nil || chunk.Len() != int(r.tail(name)) {
+			t.Fatalf("%s: %d bytes, %v; want %d", name, chunk.Len(), err, r.tail(name))
+		}
+	}
 }

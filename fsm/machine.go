@@ -17,6 +17,10 @@ type Config struct {
 	// CachedStreams bounds the stream states kept in memory by the writer and,
 	// again, by the readers. Default 32768.
 	CachedStreams int
+	// TailBytes bounds the recent data that is kept in memory for those who
+	// follow streams: of all streams together, and of one stream an hundredth of
+	// it. Default 64 MiB; below 0 for none.
+	TailBytes int64
 	// Committed is called after each commit with the index and term of its last
 	// entry, on raft's goroutine: it must not block.
 	Committed func(index, term uint64)
@@ -31,6 +35,7 @@ type Machine struct {
 	applied   *applied
 	committed func(index, term uint64)
 	log       *slog.Logger
+	buffers   sync.Pool // of *[]byte, for bodies of chunks
 
 	mu  sync.Mutex // guards txn: raft's goroutine against Persist and Restore
 	txn *txn
@@ -42,6 +47,9 @@ var _ raft.BatchingFSM = (*Machine)(nil)
 func New(engine *storage.Engine, cfg Config) (*Machine, error) {
 	if cfg.CachedStreams == 0 {
 		cfg.CachedStreams = 32 << 10
+	}
+	if cfg.TailBytes == 0 {
+		cfg.TailBytes = 64 << 20
 	}
 	if cfg.Committed == nil {
 		cfg.Committed = func(uint64, uint64) {}
@@ -55,7 +63,7 @@ func New(engine *storage.Engine, cfg Config) (*Machine, error) {
 	}
 	return &Machine{
 		engine:    engine,
-		heads:     newHeads(engine, cfg.CachedStreams),
+		heads:     newHeads(engine, cfg.CachedStreams, cfg.TailBytes),
 		applied:   newApplied(engine.Globals().Applied),
 		committed: cfg.Committed,
 		log:       cfg.Log,
@@ -131,7 +139,8 @@ func (m *Machine) commit() {
 	if err != nil {
 		panic(fmt.Sprintf("fsm: cannot write the copy: %v", err))
 	}
-	m.heads.publish(changed)
+	m.heads.publish(changed, m.txn.done)
+	m.txn.settle()
 	m.applied.reach(m.txn.globals.Applied)
 }
 

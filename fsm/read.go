@@ -1,12 +1,9 @@
 package fsm
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"fmt"
 
-	"mainstem/storage"
 	"mainstem/stream"
 )
 
@@ -22,28 +19,50 @@ func (m *Machine) Info(name stream.Name) (info stream.Info, ok bool, err error) 
 // Read returns what follows from, up to about limit bytes: a chunk ends with an
 // append, and an append that alone is longer than limit is returned whole. A
 // *stream.Rejection says what this copy, which may be behind, has to object.
-// The chunk's bytes are the caller's to keep but not to write.
+// The chunk's bytes are the caller's to keep, but not to write.
 func (m *Machine) Read(name stream.Name, from stream.From, limit int) (stream.Chunk, error) {
-	s, err := m.heads.get(name)
+	v, err := m.heads.look(name)
 	if err != nil {
 		return stream.Chunk{}, err
 	}
+	return m.readView(name, v, from, limit)
+}
+
+// Follow is for a reader that stays with a stream. Until it calls leave, look is
+// Read, with the newest data from memory, and a bell that is closed by the
+// stream's next change after the look: data, its end, its absence, or something
+// that it does not see. leave is called once, and look not after it.
+func (m *Machine) Follow(name stream.Name) (look func(from stream.From, limit int) (chunk stream.Chunk, bell <-chan struct{}, err error), leave func()) {
+	m.heads.follow(name)
+	look = func(from stream.From, limit int) (stream.Chunk, <-chan struct{}, error) {
+		v, err := m.heads.watch(name)
+		if err != nil {
+			return stream.Chunk{}, nil, err
+		}
+		chunk, err := m.readView(name, v, from, limit)
+		return chunk, v.bell, err
+	}
+	return look, func() { m.heads.unfollow(name) }
+}
+
+func (m *Machine) readView(name stream.Name, v view, from stream.From, limit int) (stream.Chunk, error) {
 	for {
-		chunk, err := m.readState(s, from, limit)
+		chunk, err := m.readState(&v, from, limit)
 		if err == nil || !isMissing(err) {
 			return chunk, err
 		}
 		// The stream was deleted while it was read, and its data with it. The copy
 		// is asked, not the heads: they learn of a commit after it.
 		now, stateErr := read(m.engine, name)
-		if stateErr != nil || now != nil && now.Incarnation == s.Incarnation && !now.Deleted {
+		if stateErr != nil || now != nil && now.Incarnation == v.state.Incarnation && !now.Deleted {
 			return stream.Chunk{}, errors.Join(fmt.Errorf("read %q: %w", name, err), stateErr)
 		}
-		s = now
+		v = view{state: now}
 	}
 }
 
-func (m *Machine) readState(s *stream.State, from stream.From, limit int) (stream.Chunk, error) {
+func (m *Machine) readState(v *view, from stream.From, limit int) (stream.Chunk, error) {
+	s := v.state
 	switch {
 	case s == nil:
 		return stream.Chunk{}, &stream.Rejection{Code: stream.NotFound}
@@ -55,11 +74,42 @@ func (m *Machine) readState(s *stream.State, from stream.From, limit int) (strea
 		return stream.Chunk{}, err
 	}
 	chunk := stream.Chunk{Info: s.Info(), From: s.OffsetAt(pos)}
-	g := gatherer{state: s, pos: pos, limit: limit}
+	if pos == s.Pos {
+		chunk.Next = chunk.From
+		return chunk, nil
+	}
+	if p := v.latest(pos, limit); p != nil {
+		chunk.Body, chunk.Next, chunk.Memo = p.body, chunk.Tail, &p.memo
+		return chunk, nil
+	}
+	return m.gather(v, chunk, pos, limit)
+}
+
+// latest returns the piece that is all that follows pos, which is what those who
+// keep up with a stream read.
+func (v *view) latest(pos uint64, limit int) *piece {
+	if len(v.pieces) == 0 {
+		return nil
+	}
+	p := v.pieces[len(v.pieces)-1]
+	if p.incarnation != v.state.Incarnation || p.record.Start != pos || p.record.End() != v.state.Pos || len(p.record.Data) > limit {
+		return nil
+	}
+	return p
+}
+
+// gather completes chunk, which begins at pos.
+func (m *Machine) gather(v *view, chunk stream.Chunk, pos uint64, limit int) (stream.Chunk, error) {
+	s := v.state
+	g := gatherer{state: s, pieces: v.pieces, pool: &m.buffers, pos: pos, limit: limit}
 	if err := g.run(m.engine); err != nil {
+		g.free()
 		return stream.Chunk{}, err
 	}
 	chunk.Body, chunk.Next = g.body, s.OffsetAt(g.pos)
+	if g.pooled != nil {
+		chunk.Free = g.free
+	}
 	return chunk, nil
 }
 
@@ -84,101 +134,4 @@ func begin(s *stream.State, from stream.From) (uint64, error) {
 			Detail: "the offset lies beyond the tail of the stream; read from a Stream-Next-Offset that this stream returned"}
 	}
 	return 0, &stream.Rejection{Code: stream.BadOffset}
-}
-
-// gatherer collects the body of one chunk.
-type gatherer struct {
-	state *stream.State
-	pos   uint64
-	limit int
-	body  [][]byte
-	err   error
-}
-
-func (g *gatherer) run(engine *storage.Engine) error {
-	for more := true; more && g.pos < g.state.Pos; {
-		before := g.pos
-		owner, end := g.state.Owner(g.pos)
-		err := engine.Records(owner, g.pos, func(start uint64, value []byte) bool {
-			more = g.take(start, end, value)
-			return more && g.pos < end
-		})
-		if g.err != nil {
-			return g.err
-		}
-		if err != nil {
-			return fmt.Errorf("read incarnation %d at %d: %w", owner, g.pos, err)
-		}
-		if more && g.pos == before {
-			return &missing{owner, g.pos}
-		}
-	}
-	return nil
-}
-
-// take adds what a record has to give and reports whether there is room left.
-func (g *gatherer) take(start, end uint64, value []byte) bool {
-	r, err := stream.ParseRecord(start, value)
-	if err != nil {
-		g.err = fmt.Errorf("record at %d: %w", start, err)
-		return false
-	}
-	switch {
-	case r.End() <= g.pos:
-		return true
-	case start > g.pos:
-		g.err = &missing{g.state.Incarnation, g.pos}
-		return false
-	case start < g.pos && !r.EndsAt(g.pos):
-		g.err = &stream.Rejection{Code: stream.BadOffset}
-		return false
-	}
-	cut := min(r.Cut(g.pos, g.limit), end)
-	if n := int(cut - g.pos); n > g.limit && len(g.body) > 0 {
-		return false
-	}
-	g.body = append(g.body, bytes.Clone(r.Slice(g.pos, cut)))
-	g.limit -= int(cut - g.pos)
-	g.pos = cut
-	return g.limit > 0 && cut == min(r.End(), end)
-}
-
-// missing is data that a state names and the copy does not hold.
-type missing struct{ incarnation, pos uint64 }
-
-func (e *missing) Error() string {
-	return fmt.Sprintf("no data of incarnation %d at %d", e.incarnation, e.pos)
-}
-
-func isMissing(err error) bool {
-	_, ok := err.(*missing)
-	return ok
-}
-
-// Wait returns when a read at an offset would give something else than nothing
-// from an open stream: data, its end, or its absence. Otherwise it returns
-// ctx's cause.
-func (m *Machine) Wait(ctx context.Context, name stream.Name, at stream.Offset) error {
-	for {
-		bell := m.heads.listen(name)
-		ready, err := m.moved(name, at)
-		if err != nil || ready {
-			m.heads.leave(name, bell)
-			return err
-		}
-		select {
-		case <-bell.rung:
-		case <-ctx.Done():
-			m.heads.leave(name, bell)
-			return context.Cause(ctx)
-		}
-	}
-}
-
-func (m *Machine) moved(name stream.Name, at stream.Offset) (bool, error) {
-	s, err := m.heads.get(name)
-	if err != nil {
-		return false, err
-	}
-	return s == nil || s.Deleted || s.Closed || s.Tail() != at, nil
 }

@@ -42,6 +42,13 @@ type run struct {
 	appends            []stream.StoredAppend
 }
 
+func (r *run) bytes() (n int) {
+	for _, a := range r.appends {
+		n += len(a.Data)
+	}
+	return n
+}
+
 func newTxn(engine *storage.Engine, cachedStreams int) (*txn, error) {
 	sessions, err := loadSessions(engine)
 	if err != nil {
@@ -116,7 +123,9 @@ func (t *txn) drop(incarnation uint64) {
 			delete(t.producers, key)
 		}
 	}
-	t.batch.DropIncarnation(incarnation)
+	if err := t.batch.DropIncarnation(incarnation); err != nil {
+		panic(fmt.Sprintf("fsm: %v", err))
+	}
 }
 
 // finish completes an entry: what it added to each stream becomes one record.
@@ -153,10 +162,14 @@ func (t *txn) commit() ([]published, error) {
 		return nil, fmt.Errorf("commit entry %d: %w", t.globals.Applied, err)
 	}
 	t.batch.Reset()
-	clear(t.done)
-	t.done = t.done[:0]
 	t.states.trim()
 	return changed, nil
+}
+
+// settle forgets what was committed, when readers know of it.
+func (t *txn) settle() {
+	clear(t.done)
+	t.done = t.done[:0]
 }
 
 // stage puts one changed stream, and its entry in the expiry index, into the

@@ -25,10 +25,12 @@ func (i instant) Info(stream.Name) (stream.Info, bool, error) {
 	return i.chunk.Info, true, nil
 }
 func (i instant) Read(stream.Name, stream.From, int) (stream.Chunk, error) { return i.chunk, nil }
-func (instant) Wait(context.Context, stream.Name, stream.Offset) error     { return nil }
-func (instant) Ready() error                                               { return nil }
-func (instant) Status(context.Context) any                                 { return nil }
-func (instant) LeaderContact() (time.Time, bool)                           { return time.Now(), true }
+func (i instant) Follow(stream.Name) (func(stream.From, int) (stream.Chunk, <-chan struct{}, error), func()) {
+	return func(stream.From, int) (stream.Chunk, <-chan struct{}, error) { return i.chunk, nil, nil }, func() {}
+}
+func (instant) Ready() error                     { return nil }
+func (instant) Status(context.Context) any       { return nil }
+func (instant) LeaderContact() (time.Time, bool) { return time.Now(), true }
 
 // sink is a response that nobody reads.
 type sink struct{ header http.Header }

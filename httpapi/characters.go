@@ -26,17 +26,21 @@ func isUTF8(t stream.ContentType) bool {
 	return err == nil && (charset == "" || strings.EqualFold(charset, "utf-8") || strings.EqualFold(charset, "us-ascii"))
 }
 
-// wholeCharacters makes a chunk of text end between two characters. A writer
+// completeCharacter makes the chunk end between two characters. A writer
 // may cut its text anywhere, but an event is decoded as a piece of UTF-8 of its
 // own: half a character at its end would be lost. Offsets exist only between
 // appends, so the chunk gives back its last appends or takes the next ones.
 //
 // If neither helps, because the stream ends there for a while or is no UTF-8,
 // the chunk is sent as it is.
-func (t *tail) wholeCharacters(ctx context.Context, chunk stream.Chunk) (stream.Chunk, error) {
-	if !cutsCharacter(&chunk) {
-		return chunk, nil
+func (t *tail) completeCharacter(ctx context.Context) (err error) {
+	if cutsCharacter(&t.chunk) {
+		t.chunk, err = t.wholeCharacters(ctx, t.chunk)
 	}
+	return err
+}
+
+func (t *tail) wholeCharacters(ctx context.Context, chunk stream.Chunk) (stream.Chunk, error) {
 	for shorter := chunk; ; {
 		var err error
 		before := shorter.Len()
@@ -63,7 +67,7 @@ func (t *tail) extend(ctx context.Context, chunk stream.Chunk) (stream.Chunk, er
 	most := chunk.Len() + characterBytesMax
 	for cutsCharacter(&chunk) && chunk.Len() <= most && !chunk.Ended() {
 		if chunk.UpToDate() {
-			err := t.wait(ctx, chunk.Next, until)
+			err := t.wait(ctx, until)
 			if errors.Is(err, errTimeUp) {
 				break
 			}
@@ -71,10 +75,11 @@ func (t *tail) extend(ctx context.Context, chunk stream.Chunk) (stream.Chunk, er
 				return chunk, err
 			}
 		}
-		more, err := t.read(chunk.Next, 1)
+		more, err := t.look(chunk.Next, 1)
 		if err != nil {
 			return chunk, err
 		}
+		more.Memo, more.Free = nil, nil // the body is another one now
 		more.Body = append(chunk.Body[:len(chunk.Body):len(chunk.Body)], more.Body...)
 		more.From = chunk.From
 		chunk = more
@@ -83,7 +88,7 @@ func (t *tail) extend(ctx context.Context, chunk stream.Chunk) (stream.Chunk, er
 }
 
 func (t *tail) read(from stream.Offset, limit int) (stream.Chunk, error) {
-	return t.server.reader.Read(t.lease.name, stream.FromOffset(from), limit)
+	return t.follower.server.reader.Read(t.lease.name, stream.FromOffset(from), limit)
 }
 
 // cutsCharacter reports bytes that end with the beginning of a UTF-8 sequence.

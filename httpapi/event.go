@@ -28,7 +28,7 @@ func encodingOf(t stream.ContentType) encoding {
 }
 
 // comment keeps a connection alive. It is a line of its own and no event.
-const comment = ":\n"
+var comment = []byte(":\n")
 
 // appendData appends one data event (§5.8), which a client can decode without
 // the ones before.
@@ -96,16 +96,21 @@ func appendControl(b []byte, next stream.Offset, cursor uint64, upToDate, ended 
 	b = append(b, "event: control\ndata:{\"streamNextOffset\":\""...)
 	b = next.AppendTo(b)
 	b = append(b, '"')
-	if !ended {
-		b = append(b, ",\"streamCursor\":\""...)
-		b = strconv.AppendUint(b, cursor, 10)
-		b = append(b, '"')
+	switch {
+	case ended && upToDate:
+		return append(b, ",\"upToDate\":true,\"streamClosed\":true}\n\n"...)
+	case ended:
+		return append(b, ",\"streamClosed\":true}\n\n"...)
 	}
+	b = append(b, ",\"streamCursor\":\""...)
+	b = strconv.AppendUint(b, cursor, 10)
+	return append(b, afterCursor(upToDate)...)
+}
+
+// afterCursor is the rest of a control event that has a cursor.
+func afterCursor(upToDate bool) string {
 	if upToDate {
-		b = append(b, ",\"upToDate\":true"...)
+		return "\",\"upToDate\":true}\n\n"
 	}
-	if ended {
-		b = append(b, ",\"streamClosed\":true"...)
-	}
-	return append(b, "}\n\n"...)
+	return "\"}\n\n"
 }

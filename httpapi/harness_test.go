@@ -147,8 +147,22 @@ func (n *node) Read(name stream.Name, from stream.From, limit int) (stream.Chunk
 	return n.copy().Read(name, from, limit)
 }
 
-func (n *node) Wait(ctx context.Context, name stream.Name, at stream.Offset) error {
-	return n.copy().Wait(ctx, name, at)
+// Follow looks at whatever copy readers see by then.
+func (n *node) Follow(name stream.Name) (func(stream.From, int) (stream.Chunk, <-chan struct{}, error), func()) {
+	type look func(stream.From, int) (stream.Chunk, <-chan struct{}, error)
+	looks, leaves := map[*machine]look{}, []func(){}
+	return func(from stream.From, limit int) (stream.Chunk, <-chan struct{}, error) {
+			m := n.copy()
+			if looks[m] == nil {
+				look, leave := m.Follow(name)
+				looks[m], leaves = look, append(leaves, leave)
+			}
+			return looks[m](from, limit)
+		}, func() {
+			for _, leave := range leaves {
+				leave()
+			}
+		}
 }
 
 func (n *node) Ready() error               { return n.notReady }

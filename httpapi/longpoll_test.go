@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -196,6 +197,58 @@ func TestDrainEndsLiveReadersAtOnce(t *testing.T) {
 		a := do(s, http.MethodGet, "/v1/stream/s?live=sse&offset=-1", "")
 		if data, _ := pairs(t, a.text()); len(data) != 1 || data[0] != "ab" {
 			t.Fatalf("got %q", a.text())
+		}
+	})
+}
+
+// TestDrainSpreadsLiveReaders: they end one after the other within the time
+// given, and one that data reaches meanwhile gets it.
+func TestDrainSpreadsLiveReaders(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(t)
+		n.apply(true, create("s", text, "a"))
+		var turn atomic.Int64
+		s := n.serve(httpapi.Config{Jitter: func(most int) int { return int(turn.Add(1)) * most / 100 }})
+		var readers []*answer
+		for range 20 {
+			for _, mode := range []string{"sse", "long-poll"} {
+				a, leave := start(s, http.MethodGet, "/v1/stream/s?offset=now&live="+mode)
+				defer leave()
+				readers = append(readers, a)
+			}
+		}
+		synctest.Wait()
+		ended := func() (n int) {
+			synctest.Wait()
+			for _, a := range readers {
+				if a.ended() {
+					n++
+				}
+			}
+			return n
+		}
+		turn.Store(0)
+		s.DrainWithin(time.Second)
+		if got := ended(); got != 0 {
+			t.Fatalf("%d readers ended at once", got)
+		}
+		for tenth, want := range []int{9, 19, 29, 39, 40} { // their turns come at each hundredth of a second
+			time.Sleep(100 * time.Millisecond)
+			if got := ended(); got < want || got > want+1 {
+				t.Fatalf("%d readers have ended after %d tenths, want %d", got, tenth+1, want)
+			}
+		}
+		a, leave := start(s, http.MethodGet, "/v1/stream/s?offset=now&live=sse")
+		defer leave()
+		synctest.Wait()
+		n.apply(true, appendTo("s", text, "late"))
+		synctest.Wait()
+		if data, _ := pairs(t, a.text()); len(data) != 1 || a.ended() {
+			t.Fatalf("a reader whose turn is to come got %q, ended %v", data, a.ended())
+		}
+		time.Sleep(time.Second)
+		if ended(); !a.ended() {
+			t.Fatal("it stays for ever")
 		}
 	})
 }

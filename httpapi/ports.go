@@ -31,9 +31,10 @@ type Reader interface {
 	// that the copy is broken.
 	Read(name stream.Name, from stream.From, limit int) (stream.Chunk, error)
 
-	// Wait returns nil once a read at an offset would give something else than
-	// nothing from an open stream; otherwise ctx's cause.
-	Wait(ctx context.Context, name stream.Name, at stream.Offset) error
+	// Follow is for a reader that stays with a stream. Until it calls leave, look
+	// is Read, and gives a bell that is closed by the next change after the look.
+	// The bell may ring for changes that no reader sees.
+	Follow(name stream.Name) (look func(from stream.From, limit int) (chunk stream.Chunk, bell <-chan struct{}, err error), leave func())
 }
 
 // Cluster tells how this node stands to the others.

@@ -28,37 +28,51 @@ const slowBytes = 64 << 10
 // writeDeadliner is what net/http's response writers can do.
 type writeDeadliner interface{ SetWriteDeadline(time.Time) error }
 
-// read answers GET: §5.6, and for live reads §5.7 and §5.8.
+// read answers GET: §5.6, and for live reads §5.7 and §5.8. A connection that
+// waits for events keeps its stack, so what came before is in a function that
+// has returned by then: a stack of 8 KiB suffices, and not 16.
 func (s *Server) read(c echo.Context) (operation, error) {
+	op, t, err := s.beginRead(c)
+	if t == nil {
+		return op, err
+	}
+	defer t.close()
+	return op, t.run(c.Request().Context())
+}
+
+// beginRead answers all but SSE, of which it sends the header. Then t must be
+// run and closed.
+func (s *Server) beginRead(c echo.Context) (op operation, t *tail, err error) {
 	r := c.Request()
 	name, err := s.nameOf(r)
 	if err != nil {
-		return opRead, err
+		return opRead, nil, err
 	}
 	q, err := parseQuery(r)
 	if err != nil {
-		return opRead, err
+		return opRead, nil, err
 	}
 	q.name = name
 	v, err := s.vantage(r, c.Response().Header())
 	if err != nil {
-		return opRead, err
+		return opRead, nil, err
 	}
 	chunk, err := v.read(r.Context(), &q)
 	if err == nil {
 		err = v.renew(r.Context(), &q, &chunk)
 	}
 	if err != nil {
-		return q.mode.operation(), err
+		return q.mode.operation(), nil, err
 	}
 	switch q.mode {
 	case longPoll:
-		return opLongPoll, s.longPoll(c, &v, &q, chunk)
+		return opLongPoll, nil, s.longPoll(c, &v, &q, chunk)
 	case sse:
-		return opSSE, s.sse(c, &v, &q, chunk)
+		t, err = s.beginSSE(c, &v, &q, chunk)
+		return opSSE, t, err
 	}
 	s.writeChunk(c, &v, &q, &chunk)
-	return opRead, nil
+	return opRead, nil, nil
 }
 
 // writeChunk renders a chunk as 200, or 304 if the client has it.
@@ -159,6 +173,9 @@ func (s *Server) writeBody(c echo.Context, chunk *stream.Chunk) {
 	}
 	if isJSON {
 		_, _ = res.Write(closeBracket)
+	}
+	if chunk.Free != nil {
+		chunk.Free() // not after a failed write: HTTP/2 may still hold what it could not send
 	}
 }
 

@@ -145,6 +145,13 @@ func (b brokenReader) Read(name stream.Name, from stream.From, limit int) (strea
 	return stream.Chunk{}, b.err
 }
 
+func (b brokenReader) Follow(name stream.Name) (func(stream.From, int) (stream.Chunk, <-chan struct{}, error), func()) {
+	return func(from stream.From, limit int) (stream.Chunk, <-chan struct{}, error) {
+		chunk, err := b.Read(name, from, limit)
+		return chunk, nil, err
+	}, func() {}
+}
+
 func (b brokenReader) Info(stream.Name) (stream.Info, bool, error) {
 	return stream.Info{}, false, b.err
 }

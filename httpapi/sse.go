@@ -16,39 +16,47 @@ const bufferBytesKept = 256 << 10
 
 // tail is one SSE connection (§5.8).
 type tail struct {
-	server   *Server
+	*follower
+	chunk    stream.Chunk // the last one read; its body only until it is sent
 	res      *echo.Response
 	flusher  *http.ResponseController
-	lease    lease
+	keeps    bool // a write deadline may pass while nothing is written
 	encoding encoding
 	whole    bool   // cut text between characters only
 	cursor   uint64 // never falls while the connection lives
 	end      time.Time
 	ping     time.Time
+	deadline time.Time // of writes, by the clock of the network
 }
 
-// sse streams what follows the first chunk, which was read after a fence, until
-// the stream ends, the client leaves, or the connection has lived long enough.
-func (s *Server) sse(c echo.Context, v *vantage, q *query, chunk stream.Chunk) error {
-	ctx, leave, err := s.enterLive(c.Request().Context(), s.metrics.sse)
+// beginSSE sends the header of an event stream. What follows the first chunk,
+// which was read after a fence, is streamed by run.
+func (s *Server) beginSSE(c echo.Context, v *vantage, q *query, chunk stream.Chunk) (*tail, error) {
+	f, err := s.follow(q.name, &chunk.Info, s.metrics.sse)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer leave()
 	now := s.cfg.Now()
 	t := &tail{
-		server:   s,
+		follower: f,
+		chunk:    chunk,
 		res:      c.Response(),
 		flusher:  http.NewResponseController(c.Response().Writer),
-		lease:    s.lease(q.name, &chunk.Info),
+		keeps:    c.Request().ProtoMajor == 1,
 		encoding: encodingOf(chunk.ContentType),
 		cursor:   s.cursor(q.cursor),
 		end:      now.Add(s.connectionLife()),
 		ping:     now.Add(s.cfg.SSEKeepAlive),
 	}
 	t.whole = t.encoding == plainText && isUTF8(chunk.ContentType)
-	t.writeHeader(v, &chunk)
-	return t.run(ctx, chunk)
+	t.writeHeader(v)
+	return t, nil
+}
+
+// close leaves the connection fit for other requests.
+func (t *tail) close() {
+	t.setDeadline(time.Time{})
+	t.follower.close()
 }
 
 // connectionLife is SSEReconnectInterval less up to a tenth, so that readers
@@ -58,7 +66,8 @@ func (s *Server) connectionLife() time.Duration {
 	return life - time.Duration(s.cfg.Jitter(100))*life/1000
 }
 
-func (t *tail) writeHeader(v *vantage, chunk *stream.Chunk) {
+func (t *tail) writeHeader(v *vantage) {
+	chunk := &t.chunk
 	h := t.res.Header()
 	h[headerContentType] = valEventStream
 	h[headerAccelBuffering] = valNo
@@ -74,57 +83,75 @@ func (t *tail) writeHeader(v *vantage, chunk *stream.Chunk) {
 	t.res.WriteHeader(http.StatusOK)
 }
 
-// run sends chunk after chunk. An error after the first byte only breaks the
-// connection off; the client comes back with its last offset.
-func (t *tail) run(ctx context.Context, chunk stream.Chunk) (err error) {
+// run sends chunk after chunk, until the stream ends, the client leaves, or the
+// connection has lived long enough. An error after the first byte only breaks
+// the connection off; the client comes back with its last offset.
+func (t *tail) run(ctx context.Context) error {
 	for first := true; ; first = false {
 		if t.whole {
-			if chunk, err = t.wholeCharacters(ctx, chunk); err != nil {
+			if err := t.completeCharacter(ctx); err != nil {
 				return t.ended(ctx, err)
 			}
 		}
-		if first || chunk.Len() > 0 || chunk.Ended() {
-			if !t.send(&chunk) {
+		if first || t.chunk.Len() > 0 || t.chunk.Ended() {
+			if !t.send(&t.chunk) {
 				return nil
 			}
+			t.chunk.Body, t.chunk.Memo, t.chunk.Free = nil, nil, nil // not to be held while waiting
 		}
-		if chunk.Ended() {
+		if t.chunk.Ended() {
 			return nil
 		}
-		if err := t.pause(ctx, &chunk); err != nil {
+		if err := t.pause(ctx); err != nil {
 			return t.ended(ctx, err)
 		}
-		if chunk, err = t.next(chunk.Next); err != nil {
+		if err := t.next(); err != nil {
 			return t.ended(ctx, err)
 		}
 	}
+}
+
+func (t *tail) next() (err error) {
+	t.chunk, err = t.look(t.chunk.Next, t.server.cfg.ChunkBytes)
+	return err
 }
 
 // ended tells which ends of a connection are worth an error: not the client's
 // leaving, the server's draining, or the stream's deletion.
 func (t *tail) ended(ctx context.Context, err error) error {
 	var no *stream.Rejection
-	if ctx.Err() != nil || errors.Is(err, errTimeUp) || errors.Is(err, errGone) || errors.As(err, &no) {
+	if ctx.Err() != nil || errors.Is(err, errTimeUp) || errors.Is(err, errDraining) || errors.Is(err, errGone) || errors.As(err, &no) {
 		return nil
 	}
 	return err
 }
 
-func (t *tail) next(at stream.Offset) (stream.Chunk, error) {
-	return t.server.reader.Read(t.lease.name, stream.FromOffset(at), t.server.cfg.ChunkBytes)
-}
-
-// send writes the events of one chunk at once.
+// send writes the events of one chunk at once. What is the same for all readers
+// of the chunk is made by the first of them.
 func (t *tail) send(chunk *stream.Chunk) bool {
 	t.cursor = max(t.cursor, t.server.currentCursor())
-	buffer := t.server.buffers.Get().(*[]byte)
-	b := (*buffer)[:0]
-	if chunk.Len() > 0 {
-		b = appendData(b, t.encoding, chunk)
+	kind := frameKind{t.encoding, chunk.UpToDate(), chunk.Ended()}
+	if chunk.Memo != nil {
+		f := sharedFrame(kind, chunk, t.cursor)
+		if f.cursor == t.cursor || kind.ended {
+			return t.write(f.text)
+		}
+		return t.sendBuffered(func(b []byte) []byte { return f.appendWith(b, t.cursor) })
 	}
-	b = appendControl(b, chunk.Next, t.cursor, chunk.UpToDate(), chunk.Ended())
+	return t.sendBuffered(func(b []byte) []byte {
+		b = appendEvents(b, kind, chunk, t.cursor)
+		if chunk.Free != nil {
+			chunk.Free()
+		}
+		return b
+	})
+}
+
+func (t *tail) sendBuffered(appendTo func([]byte) []byte) bool {
+	buffer := t.server.buffers.Get().(*[]byte)
+	b := appendTo((*buffer)[:0])
 	ok := t.write(b)
-	if cap(b) <= bufferBytesKept {
+	if ok && cap(b) <= bufferBytesKept { // HTTP/2 may still hold what it could not send
 		*buffer = b
 		t.server.buffers.Put(buffer)
 	}
@@ -133,14 +160,30 @@ func (t *tail) send(chunk *stream.Chunk) bool {
 
 // write reports whether the client took everything in time.
 func (t *tail) write(b []byte) bool {
-	// The deadline is a time of the network, not of Config.Now. It must not pass
-	// while nothing is written: HTTP/2 would end the stream.
-	t.setDeadline(time.Now().Add(t.server.cfg.SlowReaderTimeout))
-	defer t.setDeadline(time.Time{})
+	t.limitWrite()
 	if _, err := t.res.Write(b); err != nil {
 		return false
 	}
-	return t.flusher.Flush() == nil
+	if t.flusher.Flush() != nil {
+		return false
+	}
+	if !t.keeps {
+		t.setDeadline(time.Time{})
+	}
+	return true
+}
+
+// limitWrite gives a write at least SlowReaderTimeout. Setting a deadline costs
+// as much as encoding an event, so one serves the writes of a while, unless the
+// connection would not survive it: HTTP/2 ends a stream whose deadline passes
+// while nothing is written. It is a time of the network, not of Config.Now.
+func (t *tail) limitWrite() {
+	now, slow := time.Now(), t.server.cfg.SlowReaderTimeout
+	if t.keeps && t.deadline.Sub(now) >= slow {
+		return
+	}
+	t.deadline = now.Add(slow + slow/4)
+	t.setDeadline(t.deadline)
 }
 
 func (t *tail) setDeadline(at time.Time) {
@@ -152,31 +195,30 @@ func (t *tail) setDeadline(at time.Time) {
 // errGone says that the client does not take what is written.
 var errGone = errors.New("client is gone or stuck")
 
-// pause returns nil when there is more to send after a chunk.
-func (t *tail) pause(ctx context.Context, chunk *stream.Chunk) error {
-	if !chunk.UpToDate() {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		now := t.server.cfg.Now()
-		t.lease.renewIfDue(now)
-		if !now.Before(t.end) {
-			return errTimeUp
-		}
-		return nil
+// pause returns nil when there may be more to send.
+func (t *tail) pause(ctx context.Context) error {
+	if t.chunk.UpToDate() {
+		return t.wait(ctx, t.end)
 	}
-	return t.wait(ctx, chunk.Next, t.end)
+	if err := t.left(ctx); err != nil {
+		return err
+	}
+	now := t.server.cfg.Now()
+	t.lease.renewIfDue(now)
+	if !now.Before(t.end) {
+		return errTimeUp
+	}
+	return nil
 }
 
-// wait waits for something to read at an offset, and shows meanwhile that the
-// connection lives.
-func (t *tail) wait(ctx context.Context, at stream.Offset, until time.Time) error {
+// wait sleeps, and shows meanwhile that the connection lives.
+func (t *tail) wait(ctx context.Context, until time.Time) error {
 	for {
 		next := until
 		if t.ping.Before(next) {
 			next = t.ping
 		}
-		err := t.server.wait(ctx, &t.lease, at, next)
+		err := t.sleep(ctx, next)
 		if !errors.Is(err, errTimeUp) {
 			return err
 		}
@@ -185,7 +227,7 @@ func (t *tail) wait(ctx context.Context, at stream.Offset, until time.Time) erro
 			return errTimeUp
 		}
 		t.ping = now.Add(t.server.cfg.SSEKeepAlive)
-		if !t.write([]byte(comment)) {
+		if !t.write(comment) {
 			return errGone
 		}
 	}

@@ -343,3 +343,38 @@ func TestSSEHoldsHalfACharacterOnlyForAMoment(t *testing.T) {
 		})
 	}
 }
+
+// TestReadersOfOneEventKeepTheirOwnCursors: what they share must not make one
+// speak with the other's voice.
+func TestReadersOfOneEventKeepTheirOwnCursors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(t)
+		n.apply(true, stream.Create{Name: "s", ContentType: "application/octet-stream"})
+		s := n.serve(httpapi.Config{})
+		answers := map[string]*answer{}
+		for _, cursor := range []string{"", "70", "123456", "0"} {
+			a, leave := start(s, http.MethodGet, "/v1/stream/s?offset=now&live=sse&cursor="+cursor)
+			defer leave()
+			answers[cursor] = a
+		}
+		synctest.Wait()
+		want := []string(nil)
+		for i := range 5 {
+			payload := []byte{0xff, byte(i)}
+			n.apply(true, stream.Append{Name: "s", ContentType: "application/octet-stream", Close: i == 4, Body: stream.Payload{Data: payload}})
+			want = append(want, base64.StdEncoding.EncodeToString(payload))
+			synctest.Wait()
+		}
+		for cursor, next := range map[string]string{"": "0", "70": "71", "123456": "123457", "0": "1"} {
+			data, controls := pairs(t, answers[cursor].text())
+			if !reflect.DeepEqual(data, want) || !answers[cursor].ended() {
+				t.Errorf("cursor %q: got %q, want %q", cursor, data, want)
+			}
+			for i, c := range controls[:len(controls)-1] {
+				if c.StreamCursor != next || !c.UpToDate {
+					t.Errorf("cursor %q, control %d: %+v, want %s", cursor, i, c, next)
+				}
+			}
+		}
+	})
+}

@@ -17,6 +17,17 @@ type Chunk struct {
 	Info
 	From, Next Offset
 	Body       [][]byte // in order; shared, never to be written
+	Memo       Memo     // nil when the body is this reader's alone
+	// Free may be called once nobody reads Body any more, which saves making the
+	// room for the next; nil when there is nothing to save.
+	Free func()
+}
+
+// Memo is where one reader of a body leaves what it made of it, for the others
+// that were given the same body. It may be used by many at once.
+type Memo interface {
+	Load() any // nil before the first Store
+	Store(any) // always of one type
 }
 
 // UpToDate reports that the chunk ends at the tail as the read saw it.

@@ -1,0 +1,157 @@
+package fsm
+
+import (
+	"fmt"
+
+	"mainstem/stream"
+)
+
+// follow makes sure that a stream has a tail until unfollow.
+func (h *heads) follow(name stream.Name) {
+	s := h.shard(name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.tails[name]
+	if t == nil {
+		t = &tail{name: name}
+		s.tails[name] = t
+		h.tails.Add(1)
+	}
+	t.followers++
+}
+
+func (h *heads) unfollow(name stream.Name) {
+	s := h.shard(name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.tails[name]
+	t.followers--
+	h.release(s, t)
+}
+
+// release forgets a tail that has no followers and holds nothing for others to
+// come.
+func (h *heads) release(s *headShard, t *tail) {
+	if t.followers == 0 && t.place == nil {
+		delete(s.tails, t.name)
+		h.tails.Add(-1)
+	}
+}
+
+// pieces copies, by incarnation, what runs have added to the changed streams
+// that have a tail.
+func (h *heads) pieces(changed []published, runs []run) map[uint64]*piece {
+	if h.tails.Load() == 0 || len(runs) == 0 {
+		return nil
+	}
+	var wanted map[uint64]*run
+	for _, p := range changed {
+		if p.state == nil || !h.hasTail(p.name) {
+			continue
+		}
+		if wanted == nil {
+			wanted = map[uint64]*run{}
+		}
+		wanted[p.state.Incarnation] = nil
+	}
+	if wanted == nil {
+		return nil
+	}
+	for i := range runs {
+		r := &runs[i]
+		switch first, ok := wanted[r.incarnation]; {
+		case !ok:
+		case first == nil:
+			wanted[r.incarnation] = &run{r.incarnation, r.start, r.appends[:len(r.appends):len(r.appends)]}
+		default: // of another entry of the same commit
+			first.appends = append(first.appends, r.appends...)
+		}
+	}
+	pieces := make(map[uint64]*piece, len(wanted))
+	for incarnation, r := range wanted {
+		if r == nil || int64(r.bytes()) > h.shards[0].costMost {
+			continue
+		}
+		p, err := newPiece(incarnation, r.start, r.appends)
+		if err != nil {
+			panic(fmt.Sprintf("fsm: a record that was just written: %v", err))
+		}
+		pieces[incarnation] = p
+	}
+	return pieces
+}
+
+func (h *heads) hasTail(name stream.Name) bool {
+	s := h.shard(name)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.tails[name] != nil
+}
+
+// advance brings a tail to a new state of its stream and rings. It wants the
+// lock. Pieces that would not reach the end of the stream are of no use: its
+// readers turn to the copy.
+func (h *heads) advance(s *headShard, t *tail, state *stream.State, added map[uint64]*piece) {
+	if state == nil {
+		s.empty(t)
+	} else {
+		if p := added[state.Incarnation]; p != nil {
+			if !t.holds(p.incarnation, p.record.Start) {
+				s.empty(t)
+			}
+			s.push(t, p)
+		}
+		if !t.holds(state.Incarnation, state.Pos) {
+			s.empty(t)
+		}
+	}
+	if t.followers == 0 && t.unread.Add(1) > unreadMax {
+		s.empty(t)
+	}
+	t.ring()
+	h.release(s, t)
+	h.shed(s)
+}
+
+func (s *headShard) push(t *tail, p *piece) {
+	t.pieces = append(t.pieces, p)
+	t.cost += p.cost()
+	s.cost += p.cost()
+	if t.cost > s.costMost/2 {
+		s.cost -= t.cost
+		t.shorten(s.costMost / 4) // by half, so that it is not done at each commit
+		s.cost += t.cost
+	}
+	switch {
+	case len(t.pieces) == 0:
+		s.unlist(t)
+	case t.place == nil:
+		t.place = s.recent.PushBack(t)
+	default:
+		s.recent.MoveToBack(t.place)
+	}
+}
+
+// empty drops the pieces of a tail.
+func (s *headShard) empty(t *tail) {
+	s.cost -= t.cost
+	t.pieces, t.cost = nil, 0
+	s.unlist(t)
+}
+
+func (s *headShard) unlist(t *tail) {
+	if t.place != nil {
+		s.recent.Remove(t.place)
+		t.place = nil
+	}
+}
+
+// shed empties the tails that have not grown for longest until the rest is
+// within bounds.
+func (h *heads) shed(s *headShard) {
+	for s.cost > s.costMost {
+		t := s.recent.Front().Value.(*tail)
+		s.empty(t)
+		h.release(s, t)
+	}
+}
