@@ -20,6 +20,9 @@ type Batch struct {
 	inner  *pebble.Batch
 	key    []byte // scratch
 	end    []byte // scratch
+
+	records   []recordKey // put since Reset, which a drop must know
+	producers []uint64    // incarnations of producers put since Reset
 }
 
 // NewBatch returns an empty batch for this engine.
@@ -41,21 +44,14 @@ func (b *Batch) DeleteStream(name stream.Name) {
 func (b *Batch) PutProducer(incarnation uint64, id string, encoded []byte) {
 	b.key = appendProducerKey(b.key[:0], incarnation, id)
 	b.put(encoded)
+	b.producers = append(b.producers, incarnation)
 }
 
 // PutRecord sets the value at pos to the concatenation of encoded.
 func (b *Batch) PutRecord(incarnation, pos uint64, encoded ...[]byte) {
 	b.key = appendDataKey(b.key[:0], incarnation, pos)
 	b.put(encoded...)
-}
-
-// DropIncarnation removes all records and producers of an incarnation.
-func (b *Batch) DropIncarnation(incarnation uint64) {
-	for _, prefix := range [...]byte{prefixData, prefixProducer} {
-		b.key = appendIncarnation(b.key[:0], prefix, incarnation)
-		b.end = appendIncarnationEnd(b.end[:0], prefix, incarnation)
-		must(b.open().DeleteRange(b.key, b.end, nil))
-	}
+	b.records = append(b.records, recordKey{incarnation, pos})
 }
 
 // PutDeadline adds an entry to the expiry index.
@@ -86,6 +82,7 @@ func (b *Batch) Reset() {
 	if b.inner != nil {
 		b.inner.Reset()
 	}
+	b.records, b.producers = b.records[:0], b.producers[:0]
 }
 
 // put writes the values straight into the batch's buffer: one copy.

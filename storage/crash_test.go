@@ -20,7 +20,7 @@ func history(t testing.TB, e *Engine, from, to uint64) {
 		b.PutStream("newest", fmt.Appendf(nil, "%d", n))
 		b.PutRecord(1, n, fmt.Appendf(nil, "%d ", n), filler[:fill(n)])
 		if n > 10 {
-			b.DropIncarnation(100 + n - 10)
+			drop(t, b, 100+n-10)
 		}
 		b.PutRecord(100+n, 0, fmt.Appendf(nil, "%d", n))
 		if err := e.Commit(b, globalsAt(n)); err != nil {

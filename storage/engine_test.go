@@ -138,7 +138,7 @@ func TestDropIncarnationLeavesItsNeighbours(t *testing.T) {
 			b.PutProducer(incarnation, "p", []byte("y"))
 		}
 	})
-	commit(t, e, 2, func(b *Batch) { b.DropIncarnation(2) })
+	commit(t, e, 2, func(b *Batch) { drop(t, b, 2) })
 	for incarnation, want := range map[uint64]int{1: 1, 2: 0, 3: 1} {
 		got := 0
 		if err := e.Records(incarnation, 0, func(uint64, []byte) bool { got++; return true }); err != nil || got != want {
@@ -226,7 +226,7 @@ func TestChecksumIsEqualHoweverCommitsAreGrouped(t *testing.T) {
 		b.PutDeadline(stream.Time(n), "s")
 		b.DeleteDeadline(stream.Time(n-1), "s")
 		if n%50 == 0 {
-			b.DropIncarnation(3)
+			drop(t, b, 3)
 		}
 	}
 	var sums []Sum
