@@ -20,7 +20,6 @@ const (
 	addressBytesMax = 128 // two addresses, an id and a cluster id fit into gossip metadata
 	versionBytesMax = 32
 	waitersMax      = 65536 // callers that wait for room in the open batch
-	raftCacheLogs   = 16    // entries, of up to 32 MiB each
 	raftAppendMax   = 8     // entries per AppendEntries, of up to 32 MiB each
 )
 
@@ -59,9 +58,9 @@ type Config struct {
 	BatchesInFlight  int           // 0: one alone, two in a cluster
 	SubmitTimeout    time.Duration // 10 s, from the first command of a batch to its answer
 
-	HeartbeatTimeout   time.Duration // 300 ms
-	ElectionTimeout    time.Duration // 300 ms
-	LeaderLeaseTimeout time.Duration // 200 ms
+	HeartbeatTimeout   time.Duration // 500 ms
+	ElectionTimeout    time.Duration // 500 ms
+	LeaderLeaseTimeout time.Duration // 400 ms
 	CommitTimeout      time.Duration // 50 ms
 
 	SnapshotThreshold uint64        // 8192 entries
@@ -132,9 +131,9 @@ func (c Config) withDefaults() Config {
 	orInt(&c.MaxBatchBytes, 1<<20)
 	orInt(&c.MaxBatchCommands, 1000)
 	orTime(&c.SubmitTimeout, 10*time.Second)
-	orTime(&c.HeartbeatTimeout, 300*time.Millisecond)
-	orTime(&c.ElectionTimeout, max(300*time.Millisecond, c.HeartbeatTimeout))
-	orTime(&c.LeaderLeaseTimeout, min(200*time.Millisecond, c.HeartbeatTimeout))
+	orTime(&c.HeartbeatTimeout, 500*time.Millisecond)
+	orTime(&c.ElectionTimeout, max(500*time.Millisecond, c.HeartbeatTimeout))
+	orTime(&c.LeaderLeaseTimeout, min(400*time.Millisecond, c.HeartbeatTimeout))
 	orTime(&c.CommitTimeout, 50*time.Millisecond)
 	orCount(&c.SnapshotThreshold, 8192)
 	orTime(&c.SnapshotInterval, 2*time.Minute)
@@ -156,8 +155,8 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// applyTo sets what raft needs to know. MaxAppendEntries and the log cache
-// count entries, not bytes, so both stay small.
+// applyTo sets what raft needs to know. MaxAppendEntries counts entries, not
+// bytes, so it stays small.
 func (c Config) applyTo(rc *raft.Config) {
 	rc.LocalID = raft.ServerID(c.NodeID)
 	rc.HeartbeatTimeout = c.HeartbeatTimeout

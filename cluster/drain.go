@@ -82,6 +82,8 @@ func (n *Node) canDoWithout(ctx context.Context, since time.Time) verdict {
 	voters := slices.DeleteFunc(slices.Clone(servers), func(server raft.Server) bool { return server.Suffrage != raft.Voter })
 	quorum := len(voters)/2 + 1
 	switch {
+	case n.wasRemoved():
+		return verdict{open: true, others: true, why: "it is no member any more"}
 	case !hasServer(voters, n.cfg.NodeID):
 		return verdict{open: true, others: len(voters) > 0, why: "it has no vote"}
 	case len(voters)-1 < quorum:

@@ -39,6 +39,9 @@ func loadIdentity(nodeID string, s Stores) (id Identity, hasState bool, err erro
 	if id.NodeID != "" && id.NodeID != nodeID {
 		return id, false, fmt.Errorf("the data directory belongs to node %q; start it with that node id, or give node %q a directory of its own", id.NodeID, nodeID)
 	}
+	if from, err := s.Stable.Get([]byte(removedKey)); err == nil && len(from) > 0 {
+		return id, false, removedError(string(from))
+	}
 	hasState, err = hasRaftState(s)
 	if err != nil {
 		return id, false, err
@@ -74,12 +77,16 @@ func hasRaftState(s Stores) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("list snapshots: %w", err)
 	}
-	if last == 0 {
-		return len(snapshots) > 0, nil
-	}
 	var entry raft.Log
-	if err := s.Log.GetLog(last, &entry); err != nil {
-		return false, fmt.Errorf("read raft log entry %d: %w", last, err)
+	switch {
+	case last > 0:
+		if err := s.Log.GetLog(last, &entry); err != nil {
+			return false, fmt.Errorf("read raft log entry %d: %w", last, err)
+		}
+	case len(snapshots) > 0: // all of the log is in the snapshot
+		entry.Term = snapshots[0].Term
+	default:
+		return false, nil
 	}
 	// The term is stored before any entry of it. Without it this node could
 	// vote twice in one term.

@@ -67,6 +67,20 @@ func (t *typedLog) grown() uint64 {
 	return t.bytes - t.marked
 }
 
+// total is how many bytes this process has stored.
+func (t *typedLog) total() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.bytes
+}
+
+// newestIndex is that of the newest entry stored by this process.
+func (t *typedLog) newestIndex() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.last
+}
+
 func (t *typedLog) mark() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -63,6 +63,12 @@ func (t *memberTable) keep(servers []raft.Server) {
 	}
 }
 
+// storedBy is how far a member's log reached when it last said so.
+func (n *Node) storedBy(id string) (index uint64, at time.Time) {
+	s, _ := n.members.get(id)
+	return s.Stored, s.at
+}
+
 func findServer(servers []raft.Server, id string) (raft.Server, bool) {
 	for _, s := range servers {
 		if string(s.ID) == id {
@@ -133,6 +139,9 @@ func (n *Node) exchangeWith(ctx context.Context, id string) (report, error) {
 	if r.NodeID != id {
 		return report{}, fmt.Errorf("node %q answered", r.NodeID)
 	}
+	if r.Stranger {
+		n.leaveForGood()
+	}
 	n.clock.observe(id, r.Clock.Add(time.Since(start)/2))
 	n.noteReport(r)
 	return r, nil
@@ -149,14 +158,17 @@ func (n *Node) noteReport(r report) {
 
 // serveStatus answers a member's report with this node's own.
 func (n *Node) serveStatus(theirs report) (report, error) {
-	stays := false
+	stays, stranger := false, false
 	if s := n.seat.Load(); s != nil {
 		if servers, _ := s.servers(); hasServer(servers, theirs.NodeID) && theirs.NodeID != n.cfg.NodeID {
 			stays = n.departure.hear(n.cfg.NodeID, theirs)
 			n.noteReport(theirs)
+		} else {
+			stranger = n.isStranger(s, theirs.NodeID)
 		}
 	}
 	own := n.ownReport()
+	own.Stranger = stranger
 	own.Stays = stays
 	return own, nil
 }

@@ -18,6 +18,8 @@ type metrics struct {
 	forwards      *prometheus.CounterVec
 	fence         prometheus.Histogram
 	repeats       prometheus.Counter
+	apply         prometheus.Histogram
+	applyLongest  longest
 
 	registry   prometheus.Registerer
 	collectors []prometheus.Collector
@@ -39,13 +41,14 @@ func newMetrics(r prometheus.Registerer, g gauges) (*metrics, error) {
 	m.forwards = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mainstem_forwards_total", Help: "Batches forwarded to the leader, by result."}, []string{"result"})
 	m.fence = prometheus.NewHistogram(prometheus.HistogramOpts{Name: "mainstem_fence_seconds", Help: "Time that linearizable reads wait for their fence.", Buckets: seconds})
 	m.repeats = prometheus.NewCounter(prometheus.CounterOpts{Name: "mainstem_batch_doubts_total", Help: "Attempts to propose a batch whose fate is unknown; the batch is proposed again and recognised."})
+	m.apply = prometheus.NewHistogram(prometheus.HistogramOpts{Name: "mainstem_apply_seconds", Help: "Time that the machine takes to apply what raft gives it at once.", Buckets: []float64{.0001, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5}})
 	m.stageQueue = stages.WithLabelValues("queue")
 	m.stageRaft = stages.WithLabelValues("raft")
 	m.stageForward = stages.WithLabelValues("forward")
 	for _, result := range []string{"ok", "not_proposed", "unknown"} {
 		m.forwards.WithLabelValues(result)
 	}
-	m.collectors = []prometheus.Collector{m.leaderChanges, stages, m.batchCommands, m.batchBytes, m.forwards, m.fence, m.repeats}
+	m.collectors = []prometheus.Collector{m.leaderChanges, stages, m.batchCommands, m.batchBytes, m.forwards, m.fence, m.repeats, m.apply}
 
 	for _, gauge := range []struct {
 		name, help string
@@ -59,6 +62,7 @@ func newMetrics(r prometheus.Registerer, g gauges) (*metrics, error) {
 		{"mainstem_raft_failure_tolerance", "Voters that may fail before writes stop.", g.failureTolerance},
 		{"mainstem_raft_last_contact_seconds", "Time since a leader was last heard of.", g.lastContact},
 		{"mainstem_gossip_members", "Nodes that gossip believes alive, this node included.", g.gossiping},
+		{"mainstem_apply_longest_seconds", "The longest time that the machine took to apply at once since this process started.", m.applyLongest.seconds},
 	} {
 		m.collectors = append(m.collectors, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: gauge.name, Help: gauge.help}, gauge.read))
 	}

@@ -68,6 +68,9 @@ type Node struct {
 	admission sync.Mutex // one attempt to take the seat at a time
 	id        atomic.Pointer[Identity]
 
+	removing sync.Once     // records that it was removed
+	removed  chan struct{} // closed then
+
 	closing  turn // guards what follows
 	closed   bool
 	closeErr error
@@ -86,7 +89,7 @@ func Open(cfg Config, m Machine, stores Stores, network Network, disco Discovery
 	}
 	n := &Node{
 		cfg: cfg, log: cfg.Log.With("node", cfg.NodeID), machine: m, stores: stores, network: network, disco: disco,
-		stop: make(chan struct{}), exchangeNow: make(chan struct{}, 1), changing: newTurn(), closing: newTurn(), admitted: make(chan struct{}),
+		stop: make(chan struct{}), exchangeNow: make(chan struct{}, 1), changing: newTurn(), closing: newTurn(), admitted: make(chan struct{}), removed: make(chan struct{}),
 	}
 	n.id.Store(&id)
 	n.ctx, n.cancel = context.WithCancel(context.Background())
@@ -112,7 +115,7 @@ func (n *Node) assemble() {
 	n.book = &book{self: n.cfg.NodeID, own: n.cfg.AdvertisePeer, cluster: n.clusterID, gossip: n.disco.Peers, servers: n.servers}
 	n.port = &port{
 		me: n.welcome, judge: n.judge, handle: n.handle, onReject: n.rejected, onGone: n.suspectLeader,
-		raft: make(chan net.Conn), draining: make(chan struct{}), conns: map[net.Conn]struct{}{},
+		raft: make(chan net.Conn), draining: make(chan struct{}), conns: map[net.Conn]bool{},
 	}
 	n.pool = newPool(n.dialPeer, n.group.spawn)
 	n.proposer = proposer{

@@ -34,8 +34,8 @@ type port struct {
 	serving  gate              // RPC connections
 	onReject func(remote net.Addr, h hello, err error)
 
-	mu     sync.Mutex // guards what follows
-	conns  map[net.Conn]struct{}
+	mu     sync.Mutex        // guards what follows
+	conns  map[net.Conn]bool // true: raft's
 	closed bool
 }
 
@@ -96,6 +96,9 @@ func (p *port) handToRaft(ctx context.Context, c net.Conn, from string) {
 		p.inRaft.leave()
 		p.onGone(from)
 	}
+	p.mu.Lock()
+	p.conns[c] = true
+	p.mu.Unlock()
 	tracked := &trackedConn{Conn: c, forget: closed}
 	select {
 	case p.raft <- tracked:
@@ -110,7 +113,7 @@ func (p *port) track(c net.Conn) bool {
 	if p.closed || len(p.conns) >= connsMax {
 		return false
 	}
-	p.conns[c] = struct{}{}
+	p.conns[c] = false
 	return true
 }
 
@@ -119,6 +122,18 @@ func (p *port) forget(c net.Conn) {
 	delete(p.conns, c)
 	p.mu.Unlock()
 	c.Close()
+}
+
+// hangUpRaft ends the connections over which raft's requests come. Members that
+// are alive dial again.
+func (p *port) hangUpRaft() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c, isRaft := range p.conns {
+		if isRaft {
+			c.Close()
+		}
+	}
 }
 
 // drain lets RPC connections answer what they have read, and then end. The
@@ -205,7 +220,7 @@ func (s *streamLayer) Dial(address raft.ServerAddress, timeout time.Duration) (n
 	default:
 	}
 	s.out[c] = struct{}{}
-	return &trackedConn{Conn: c, forget: s.forget}, nil
+	return &patientConn{Conn: &trackedConn{Conn: c, forget: s.forget}}, nil
 }
 
 // dialError says that a member's raft could not be reached.

@@ -15,6 +15,7 @@ type transport struct {
 	leads func(id raft.ServerID, term uint64) bool // still, and id is a member
 	last  func() uint64                            // index of this node's log
 	done  <-chan struct{}
+	fills *fills
 
 	transferMax time.Duration  // of one request to take over
 	calls       sync.WaitGroup // requests to take over that still run

@@ -13,12 +13,15 @@ import (
 
 // Methods of the peer protocol. Append only, never reorder.
 const (
-	methodBatch   byte = 1 + iota // envelope → results
-	methodFence                   // → u64 index
-	methodStatus                  // → report
-	methodJoin                    // joinRequest → joinReply
-	methodGrant                   // grantRequest →
-	methodRelease                 // grantRequest →
+	methodBatch    byte = 1 + iota // envelope → results
+	methodFence                    // → u64 index
+	methodStatus                   // → report
+	methodJoin                     // joinRequest → joinReply
+	methodGrant                    // grantRequest →
+	methodRelease                  // grantRequest →
+	methodRemove                   // adminRequest →
+	methodTransfer                 // adminRequest →
+	methodDismiss                  // dismissal →
 )
 
 // Statuses of an answer.

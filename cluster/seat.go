@@ -13,6 +13,10 @@ const (
 	// raftTimeout bounds one raft request; a snapshot gets it per 256 KiB.
 	raftTimeout = 5 * time.Second
 	raftPoolMax = 3
+	// fillSnapshots is how many SnapshotBytes of log are kept for a member that
+	// is being sent a snapshot: at the default a log that grows by 20 MiB a
+	// second may do so for three minutes.
+	fillSnapshots = 8
 )
 
 // seat is this node's part in raft. It exists once the node is admitted: until
@@ -58,11 +62,12 @@ func (n *Node) openSeat() (*seat, error) {
 		out:      map[net.Conn]struct{}{},
 	}
 	logger := newRaftLogger(n.log)
-	log := newTypedLog(n.stores.Log)
-	cache, err := raft.NewLogCache(raftCacheLogs, log)
-	if err != nil {
-		return nil, fmt.Errorf("make the raft log cache: %w", err)
+	if err := n.dropOutlived(); err != nil {
+		return nil, err
 	}
+	log := newTypedLog(n.stores.Log)
+	fills := newFills(log, fillSnapshots*n.cfg.SnapshotBytes, n.storedBy)
+	cache := newLogCache(fillingLog{log, fills}, raftCacheBytes)
 	rc := raft.DefaultConfig()
 	n.cfg.applyTo(rc)
 	rc.Logger = logger
@@ -73,7 +78,7 @@ func (n *Node) openSeat() (*seat, error) {
 	rc.HeartbeatTimeout += time.Millisecond
 	rc.ElectionTimeout += time.Millisecond
 
-	transport := &transport{leads: n.leadsMember, last: n.lastIndex, done: layer.done, transferMax: n.cfg.ElectionTimeout}
+	transport := &transport{leads: n.leadsMember, last: n.lastIndex, done: layer.done, fills: fills, transferMax: n.cfg.ElectionTimeout}
 	transport.NetworkTransport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream:                layer,
 		ServerAddressProvider: n.book,
@@ -81,7 +86,7 @@ func (n *Node) openSeat() (*seat, error) {
 		Timeout:               raftTimeout,
 		Logger:                logger,
 	})
-	r, err := raft.NewRaft(rc, n.machine, cache, n.stores.Stable, n.stores.Snapshots, transport)
+	r, err := raft.NewRaft(rc, n.timedMachine(), cache, n.stores.Stable, watchedSnapshots{n.stores.Snapshots, n.port.hangUpRaft}, transport)
 	if err != nil {
 		transport.Close()
 		return nil, fmt.Errorf("start raft: %w", err)
@@ -95,6 +100,36 @@ func (n *Node) openSeat() (*seat, error) {
 		}
 	}
 	return s, nil
+}
+
+// dropOutlived empties a log that ends before the newest snapshot. Raft does so
+// at the end of installing one and never at a start: a crash in between would
+// leave a log that takes no next entry, at every start again.
+func (n *Node) dropOutlived() error {
+	log := n.stores.Log
+	if m, ok := log.(raft.MonotonicLogStore); !ok || !m.IsMonotonic() {
+		return nil // such a store takes entries after a gap
+	}
+	snapshots, err := n.stores.Snapshots.List()
+	if err != nil {
+		return fmt.Errorf("list snapshots: %w", err)
+	}
+	first, err := log.FirstIndex()
+	if err != nil {
+		return fmt.Errorf("look at the raft log: %w", err)
+	}
+	last, err := log.LastIndex()
+	if err != nil {
+		return fmt.Errorf("look at the raft log: %w", err)
+	}
+	if len(snapshots) == 0 || last == 0 || last >= snapshots[0].Index {
+		return nil
+	}
+	n.log.Info("the newest snapshot covers the whole raft log; it begins anew after it", "snapshot", snapshots[0].Index, "log_end", last)
+	if err := log.DeleteRange(first, last); err != nil {
+		return fmt.Errorf("drop raft log entries %d to %d, which snapshot %s covers: %w", first, last, snapshots[0].ID, err)
+	}
+	return nil
 }
 
 // alone reports that nobody else votes.

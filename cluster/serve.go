@@ -78,6 +78,12 @@ func (n *Node) handle(ctx context.Context, method byte, body []byte) ([]byte, er
 		return handleJSON(body, n.serveGrant)
 	case methodRelease:
 		return handleJSON(body, n.serveRelease)
+	case methodRemove:
+		return handleJSON(body, func(q adminRequest) (struct{}, error) { return n.serveRemove(ctx, q) })
+	case methodTransfer:
+		return handleJSON(body, func(q adminRequest) (struct{}, error) { return n.serveTransfer(ctx, q) })
+	case methodDismiss:
+		return handleJSON(body, n.serveDismiss)
 	}
 	return nil, &refusal{fmt.Sprintf("method %d of the peer protocol is unknown to this version", method)}
 }

@@ -28,6 +28,7 @@ type report struct {
 	Draining    bool      `json:"draining,omitempty"` // wants to stop
 	Promised    bool      `json:"promised,omitempty"` // stays while the other is away
 	Stays       bool      `json:"stays,omitempty"`    // the answer to Draining
+	Stranger    bool      `json:"stranger,omitempty"` // the answer to a node that was removed
 }
 
 // leaving reports that a member is on its way out.
@@ -155,6 +156,8 @@ func (n *Node) Ready() error {
 	s := n.seat.Load()
 	leader := n.leader.get()
 	switch {
+	case n.wasRemoved():
+		return errors.New("this node was removed from its cluster")
 	case n.proposer.shutting():
 		return errors.New("this node is stopping")
 	case s == nil:

@@ -3,17 +3,99 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
 	"net/http"
 
+	"mainstem/cluster"
 	"mainstem/storage"
 )
 
-// checksumPath is for tests and operators: two nodes whose answers have equal
-// applied indexes and different sums have diverged.
-const checksumPath = "/v1/cluster/checksum"
+// Paths of the operator's endpoints. status is httpapi's.
+const (
+	adminPath     = "/v1/cluster/"
+	statusPath    = "/v1/cluster/status"
+	membersPath   = "/v1/cluster/members"
+	joinPath      = "/v1/cluster/join"
+	transferPath  = "/v1/cluster/transfer-leader"
+	checksumPath  = "/v1/cluster/checksum"
+	adminBytesMax = 4096
+)
+
+// operated is what operators change about a cluster.
+type operated interface {
+	Status(ctx context.Context) cluster.Status
+	Remove(ctx context.Context, id string) error
+	Transfer(ctx context.Context, to string) error
+	Seek(ctx context.Context, addr string) error
+}
+
+// change is the body of a request to join or to hand leadership over.
+type change struct {
+	Address string `json:"address,omitempty"` // gossip address of the cluster to join
+	To      string `json:"to,omitempty"`      // who shall lead; "" for anybody else
+}
+
+// adminHandler serves the operator's endpoints. Any node takes a call; the
+// leader carries it out.
+func adminHandler(c operated, token string, sum func(context.Context) (storage.Sum, error)) *http.ServeMux {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+checksumPath, checksumHandler(sum))
+	mux.HandleFunc("GET "+membersPath, func(w http.ResponseWriter, r *http.Request) {
+		writeJSON(w, http.StatusOK, c.Status(r.Context()).Members)
+	})
+	changing := func(pattern string, do func(r *http.Request, q change) error) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			if why := mayChange(r, token); why != "" {
+				problemJSON(w, r, http.StatusForbidden, "FORBIDDEN", "NOT_AN_OPERATOR", why)
+				return
+			}
+			q, err := readChange(w, r)
+			if err != nil {
+				problemJSON(w, r, http.StatusBadRequest, "BAD_REQUEST", "MALFORMED", err.Error())
+				return
+			}
+			answerChange(w, r, do(r, q))
+		})
+	}
+	changing("DELETE "+membersPath+"/{id}", func(r *http.Request, _ change) error { return c.Remove(r.Context(), r.PathValue("id")) })
+	changing("POST "+transferPath, func(r *http.Request, q change) error { return c.Transfer(r.Context(), q.To) })
+	changing("POST "+joinPath, func(r *http.Request, q change) error { return c.Seek(r.Context(), q.Address) })
+	return mux
+}
+
+func readChange(w http.ResponseWriter, r *http.Request) (q change, err error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, adminBytesMax))
+	if err != nil || len(body) == 0 {
+		return q, err
+	}
+	if err := json.Unmarshal(body, &q); err != nil {
+		return q, fmt.Errorf("the body is not the JSON that was expected: %w", err)
+	}
+	if r.URL.Path == joinPath {
+		return q, checkAddress(q.Address)
+	}
+	return q, nil
+}
+
+func answerChange(w http.ResponseWriter, r *http.Request, err error) {
+	switch {
+	case err == nil:
+		writeJSON(w, http.StatusOK, map[string]any{"done": true})
+	case cluster.Refused(err):
+		problemJSON(w, r, http.StatusConflict, "CONFLICT", "REFUSED", err.Error())
+	case errors.Is(err, cluster.ErrOutcomeUnknown):
+		unavailable(w, r, "OUTCOME_UNKNOWN", err.Error()+"; look at the members before you repeat it")
+	default:
+		unavailable(w, r, "NOT_CHANGED", err.Error())
+	}
+}
 
 // checksumHandler reads the whole copy for each answer, one answer at a time so
-// that asking often does not keep the disk from others.
+// that asking often does not keep the disk from others. It is for tests and
+// operators: two nodes whose answers have equal applied indexes and different
+// sums have diverged.
 func checksumHandler(sum func(context.Context) (storage.Sum, error)) http.HandlerFunc {
 	turn := make(chan struct{}, 1)
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -28,11 +110,15 @@ func checksumHandler(sum func(context.Context) (storage.Sum, error)) http.Handle
 			unavailable(w, r, "CHECKSUM", "the copy could not be read to its end: "+err.Error())
 			return
 		}
-		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Cache-Control", "no-store")
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		_ = json.NewEncoder(w).Encode(map[string]any{ // a client that left needs no answer
-			"applied": s.Applied, "sum": s.Hash, "keys": s.Keys, "bytes": s.Bytes,
-		})
+		writeJSON(w, http.StatusOK, map[string]any{"applied": s.Applied, "sum": s.Hash, "keys": s.Keys, "bytes": s.Bytes})
 	}
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v) // a client that left needs no answer
 }

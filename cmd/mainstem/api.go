@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -26,11 +27,13 @@ func (n *node) letIn() (err error) {
 	if err != nil {
 		return err
 	}
-	checksum := checksumHandler(n.engine.Checksum)
+	admin := adminHandler(n.cluster, n.cfg.cluster.adminToken, n.engine.Checksum)
 	n.door.letIn(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == checksumPath && r.Method == http.MethodGet {
-			checksum(w, r)
-			return
+		if strings.HasPrefix(r.URL.Path, adminPath) { // the mux cleans paths, and those of streams must stay as they are
+			if _, pattern := admin.Handler(r); pattern != "" {
+				admin.ServeHTTP(w, r)
+				return
+			}
 		}
 		n.api.ServeHTTP(w, r)
 	}))

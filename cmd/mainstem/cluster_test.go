@@ -27,7 +27,7 @@ func freeAddresses(t *testing.T, n int) (addrs []string) {
 
 func statusOf(t *testing.T, addr string) (st cluster.Status) {
 	t.Helper()
-	body, err := fetchStatus(context.Background(), "http://"+addr+statusPath)
+	body, err := (&asker{url: "http://" + addr}).ask(context.Background(), http.MethodGet, statusPath, nil)
 	if err != nil {
 		return st
 	}

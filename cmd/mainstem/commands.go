@@ -44,7 +44,7 @@ func rootCommand(in invocation) *cobra.Command {
 		SilenceUsage:  true,
 	}
 	root.SetFlagErrorFunc(explainFlag)
-	root.AddCommand(devCommand(in), serveCommand(in), versionCommand(), docsCommand(), clusterCommand())
+	root.AddCommand(devCommand(in), serveCommand(in), versionCommand(), docsCommand(), clusterCommand(in))
 	return root
 }
 

@@ -41,6 +41,7 @@ type clusterConfig struct {
 	join            []string
 	bootstrapExpect int
 	submitTimeout   time.Duration
+	adminToken      string
 }
 
 type raftConfig struct {
@@ -52,6 +53,8 @@ type raftConfig struct {
 	snapshotInterval   time.Duration
 	snapshotThreshold  int
 	trailingLogs       int
+	snapshotBytes      int64
+	trailingBytes      int64
 }
 
 type httpConfig struct {

@@ -38,7 +38,7 @@ func loadEnv(table []setting, environ []string) (*koanf.Koanf, []error) {
 		EnvironFunc: func() []string { return environ },
 		TransformFunc: func(name, text string) (string, any) {
 			key, known := keys[name]
-			if !known && !serviceLink.MatchString(name) {
+			if !known && name != urlName && !serviceLink.MatchString(name) {
 				unknown = append(unknown, unknownName(name, names))
 			}
 			if text == "" {

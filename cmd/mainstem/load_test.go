@@ -30,7 +30,7 @@ func sample(t *testing.T, s setting) (a, b string) {
 	case s.key == "http.stream_base_path":
 		return "/a", "/b/c"
 	case s.key == "raft.heartbeat_timeout":
-		return "250ms", "290ms"
+		return "450ms", "490ms"
 	case s.key == "raft.election_timeout":
 		return "900ms", "2s"
 	case s.key == "raft.leader_lease_timeout":
@@ -91,6 +91,9 @@ func TestEachFlagAndVariableSetsItsFieldAlone(t *testing.T) {
 				"flag over variable":  {append([]string{"--" + s.flag, first}, args...), []string{s.env() + "=" + second}},
 				"empty variable, set": {append([]string{"--" + s.flag, first}, args...), []string{s.env() + "="}},
 			} {
+				if s.flag == "" && name != "variable" {
+					continue
+				}
 				got, err := loadWith(t, commandServe, try.args, try.environ)
 				if err != nil {
 					t.Fatalf("%s: %v", name, err)

@@ -69,15 +69,21 @@ func runNode(ctx context.Context, cfg config, in invocation, greet func(net.Addr
 	if err := n.listen(); err != nil {
 		return phaseBind.in(err)
 	}
+	ctx, end := context.WithCancel(ctx)
+	defer end()
 	serving, ctx := errgroup.WithContext(ctx)
 	serving.Go(func() error { return n.serveClients() })
 	err = n.start(ctx)
 	if err == nil {
 		serving.Go(func() error { return n.api.Run(ctx) })
 		n.whenReady(ctx, greet)
-		<-ctx.Done()
+		select {
+		case <-ctx.Done():
+		case <-n.cluster.Removed():
+		}
 	}
 	n.stop()
+	end()
 	return errors.Join(err, serving.Wait())
 }
 
@@ -108,6 +114,8 @@ func (n *node) whenReady(ctx context.Context, greet func(net.Addr)) {
 	for n.cluster.Ready() != nil {
 		select {
 		case <-ctx.Done():
+			return
+		case <-n.cluster.Removed():
 			return
 		case <-tick.C:
 		}

@@ -98,6 +98,9 @@ func clusterSettings() []setting {
 		{key: "cluster.submit_timeout", flag: "submit-timeout", std: "10s",
 			value: duration(func(c *config) *time.Duration { return &c.cluster.submitTimeout }),
 			usage: "how long a write waits for a leader before it is answered 503"},
+		{key: "cluster.admin_token", only: commandServe,
+			value: text(func(c *config) *string { return &c.cluster.adminToken }),
+			usage: "what `Authorization: Bearer` must carry for another machine to change the membership; without it only calls from loopback may. It has no flag: others could read it in the list of processes"},
 	}
 }
 
@@ -106,13 +109,13 @@ func raftSettings() []setting {
 		{key: "raft.log_store", flag: "raft-log-store", std: "wal",
 			value: choice(func(c *config) *string { return &c.raft.logStore }, "wal", "boltdb"),
 			usage: "the store of the replicated log; kept for the life of a data directory"},
-		{key: "raft.heartbeat_timeout", flag: "raft-heartbeat-timeout", std: "300ms",
+		{key: "raft.heartbeat_timeout", flag: "raft-heartbeat-timeout", std: "500ms",
 			value: duration(func(c *config) *time.Duration { return &c.raft.heartbeatTimeout }),
 			usage: "how long a follower hears nothing before it stands for election"},
-		{key: "raft.election_timeout", flag: "raft-election-timeout", std: "300ms",
+		{key: "raft.election_timeout", flag: "raft-election-timeout", std: "500ms",
 			value: duration(func(c *config) *time.Duration { return &c.raft.electionTimeout }),
 			usage: "how long a candidate waits for votes; not below the heartbeat timeout"},
-		{key: "raft.leader_lease_timeout", flag: "raft-leader-lease-timeout", std: "200ms",
+		{key: "raft.leader_lease_timeout", flag: "raft-leader-lease-timeout", std: "400ms",
 			value: duration(func(c *config) *time.Duration { return &c.raft.leaderLeaseTimeout }),
 			usage: "how long a leader reaches no quorum before it steps down; not above the heartbeat timeout"},
 		{key: "raft.commit_timeout", flag: "raft-commit-timeout", std: "50ms",
@@ -127,6 +130,12 @@ func raftSettings() []setting {
 		{key: "raft.trailing_logs", flag: "raft-trailing-logs", std: "10240",
 			value: count(func(c *config) *int { return &c.raft.trailingLogs }, 1, 1<<30),
 			usage: "how many log entries stay after a snapshot, so that a slow follower needs no snapshot"},
+		{key: "raft.snapshot_bytes", flag: "raft-snapshot-bytes", std: "512MiB",
+			value: size(func(c *config) *int64 { return &c.raft.snapshotBytes }, 1<<20, 1<<40),
+			usage: "how many bytes of log entries since the last snapshot make the next one due, whatever their number"},
+		{key: "raft.trailing_bytes", flag: "raft-trailing-bytes", std: "256MiB",
+			value: size(func(c *config) *int64 { return &c.raft.trailingBytes }, 1<<20, 1<<40),
+			usage: "how many bytes of log entries stay after a snapshot at most, but for the last entry"},
 	}
 }
 

@@ -40,13 +40,19 @@ func (d *frontDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// unavailable answers 503 with a problem body, as httpapi does.
+// unavailable answers 503.
 func unavailable(w http.ResponseWriter, r *http.Request, reason, detail string) {
-	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Retry-After", "1")
-	w.WriteHeader(http.StatusServiceUnavailable)
+	problemJSON(w, r, http.StatusServiceUnavailable, "UNAVAILABLE", reason, detail)
+}
+
+// problemJSON answers with a problem body, as httpapi does.
+func problemJSON(w http.ResponseWriter, r *http.Request, status int, code, reason, detail string) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(map[string]any{ // a client that left needs no answer
-		"type": "about:blank", "title": http.StatusText(http.StatusServiceUnavailable), "status": http.StatusServiceUnavailable,
-		"code": "UNAVAILABLE", "reason": reason, "detail": detail, "instance": r.URL.EscapedPath(),
+		"type": "about:blank", "title": http.StatusText(status), "status": status,
+		"code": code, "reason": reason, "detail": detail, "instance": r.URL.EscapedPath(),
 	})
 }

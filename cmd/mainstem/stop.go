@@ -50,6 +50,7 @@ func (n *node) drain(ctx context.Context, others bool) {
 		n.api.Drain()
 		return
 	}
+	n.log.Info("draining", "over", n.cfg.server.drainSpread)
 	n.api.DrainWithin(n.cfg.server.drainSpread)
 	select {
 	case <-time.After(n.cfg.server.drainSpread):
