@@ -8,7 +8,7 @@ FUZZTIME ?= 5s
 # What runs in this process; the battery drives the binary from outside.
 PRODUCT := $(shell $(GO) list ./... 2>/dev/null | grep -vx -e mainstem/test -e mainstem/test/harness)
 
-.PHONY: help build dev cluster docs check test test-short battery fuzz clean
+.PHONY: help build dev cluster docs check test test-short battery chaos fuzz clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,10 +41,22 @@ check: ## formatting, vet
 test: build check ## everything that must pass; installs what it needs
 	$(GO) test $(PRODUCT)
 	$(MAKE) --no-print-directory battery
+	$(call chaos,slice,10m)
 
 battery: build ## the end-to-end battery over the real binary
 	test/setup.sh
 	MAINSTEM_BATTERY=1 $(GO) test -count=1 -timeout 20m -v ./test ./test/harness
+
+# A mount namespace of its own, where one can be made, so that disks vanish with
+# the run even when it is killed.
+define chaos
+	test/chaos/setup.sh
+	@$$(unshare --mount --propagation private true 2>/dev/null && echo unshare --mount --propagation private) \
+	  env MAINSTEM_CHAOS=$(1) $(GO) test -count=1 -timeout $(2) -v ./test/chaos
+endef
+
+chaos: build ## break clusters in every way for some twenty minutes; MAINSTEM_CHAOS_SEED=n repeats a run
+	$(call chaos,all,40m)
 
 test-short: check ## what takes under a minute
 	$(GO) test -short $(PRODUCT)

@@ -24,11 +24,21 @@ type Client struct {
 	http *http.Client
 }
 
+// Dial opens a connection to an address.
+type Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+
 // NewClient returns a client with connections of its own.
-func NewClient(base string) *Client {
+func NewClient(base string) *Client { return NewClientVia(base, nil) }
+
+// NewClientVia returns a client that opens its connections through dial, nil for
+// the plain way.
+func NewClientVia(base string, dial Dial) *Client {
+	if dial == nil {
+		dial = (&net.Dialer{Timeout: 2 * time.Second}).DialContext
+	}
 	return &Client{Base: base, http: &http.Client{
 		Transport: &http.Transport{
-			DialContext:         (&net.Dialer{Timeout: 2 * time.Second}).DialContext,
+			DialContext:         dial,
 			MaxIdleConnsPerHost: 128,
 			IdleConnTimeout:     30 * time.Second,
 			DisableCompression:  true,
@@ -45,6 +55,7 @@ type Answer struct {
 	Status int
 	Header http.Header
 	Body   []byte
+	Last   bool // the server said Connection: close, which net/http takes out of Header
 }
 
 // String tells an answer in one line.
@@ -92,7 +103,7 @@ func (c *Client) Do(ctx context.Context, method, target string, h http.Header, b
 	if err != nil {
 		return Answer{}, fmt.Errorf("%s %s: read body after %d: %w", method, target, res.StatusCode, err)
 	}
-	return Answer{Status: res.StatusCode, Header: res.Header, Body: data}, nil
+	return Answer{Status: res.StatusCode, Header: res.Header, Body: data, Last: res.Close}, nil
 }
 
 func (c *Client) open(ctx context.Context, method, target string, h http.Header, body io.Reader) (*http.Response, error) {

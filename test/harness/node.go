@@ -28,6 +28,8 @@ type Node struct {
 	Expect     int
 	Args       []string // more arguments of serve
 	LogPath    string
+	Wrap       []string // a program and its arguments that runs ours, such as strace
+	Dial       Dial     // how a client reaches the node; nil for the plain way
 
 	t    testing.TB
 	proc *Process
@@ -42,7 +44,7 @@ func NewNode(t testing.TB, dir, id string) *Node {
 		Addr: FreeAddr(t), PeerAddr: FreeAddr(t), GossipAddr: FreeAddr(t),
 	}
 	showLogOnFailure(t, "node "+id, n.LogPath)
-	t.Cleanup(n.end)
+	t.Cleanup(n.End)
 	return n
 }
 
@@ -81,7 +83,8 @@ func (n *Node) Start() {
 	if n.Running() {
 		n.t.Fatalf("node %s runs already", n.ID)
 	}
-	p, err := StartProcess(n.LogPath, nil, Binary(n.t), n.ServeArgs()...)
+	line := append(append(append([]string{}, n.Wrap...), Binary(n.t)), n.ServeArgs()...)
+	p, err := StartProcess(n.LogPath, nil, line[0], line[1:]...)
 	if err != nil {
 		n.t.Fatalf("node %s: %v", n.ID, err)
 	}
@@ -91,6 +94,9 @@ func (n *Node) Start() {
 // RunIn says that the node runs within a process that the test has started,
 // together with others: to stop one is to stop all.
 func (n *Node) RunIn(p *Process) { n.proc = p }
+
+// Pid is the process that runs, or ran last.
+func (n *Node) Pid() int { return n.proc.cmd.Process.Pid }
 
 // Running tells whether the node's process lives.
 func (n *Node) Running() bool { return n.proc != nil && n.proc.Running() }
@@ -102,6 +108,13 @@ func (n *Node) Kill() {
 		n.t.Fatalf("node %s was to be killed and had ended by itself", n.ID)
 	}
 	n.proc.Kill()
+}
+
+// End ends the process as a crash would, if it has not ended by itself.
+func (n *Node) End() {
+	if n.Running() {
+		n.proc.Kill()
+	}
 }
 
 // Terminate asks the process to stop and returns at once.
@@ -144,12 +157,6 @@ func (n *Node) signal(s syscall.Signal) {
 	}
 }
 
-func (n *Node) end() {
-	if n.Running() {
-		n.proc.Kill()
-	}
-}
-
 // Log returns the last lines the node has printed.
 func (n *Node) Log() string { return LogTail(n.LogPath, logLinesShown) }
 
@@ -157,7 +164,7 @@ func (n *Node) Log() string { return LogTail(n.LogPath, logLinesShown) }
 func (n *Node) URL() string { return "http://" + n.Addr }
 
 // Client returns a client of this node alone.
-func (n *Node) Client() *Client { return NewClient(n.URL()) }
+func (n *Node) Client() *Client { return NewClientVia(n.URL(), n.Dial) }
 
 // Eventually fails the test unless a condition comes true in time; the last
 // error is part of the failure.

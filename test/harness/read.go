@@ -2,6 +2,7 @@ package harness
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -21,7 +22,12 @@ func (c *Client) Read(name, offset string, h http.Header) (Answer, error) {
 
 // LongPoll sends one long-poll GET from an offset.
 func (c *Client) LongPoll(name, offset string) (Answer, error) {
-	return c.Get(StreamPath(name)+"?live=long-poll&offset="+url.QueryEscape(offset), nil)
+	return c.LongPollUntil(context.Background(), name, offset)
+}
+
+// LongPollUntil is LongPoll, given up when ctx ends.
+func (c *Client) LongPollUntil(ctx context.Context, name, offset string) (Answer, error) {
+	return c.Do(ctx, http.MethodGet, StreamPath(name)+"?live=long-poll&offset="+url.QueryEscape(offset), nil, nil)
 }
 
 // Content is a stream from one offset to its tail.

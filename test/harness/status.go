@@ -86,11 +86,16 @@ func (n *Node) Ready() error {
 // WaitReady waits until the node is ready.
 func (n *Node) WaitReady() {
 	n.t.Helper()
-	Eventually(n.t, readyWithin, "node "+n.ID+" ready", n.Ready)
+	n.WaitReadyWithin(readyWithin)
 }
 
 // WaitReadyWithin is WaitReady with a bound that is part of a promise.
 func (n *Node) WaitReadyWithin(d time.Duration) {
 	n.t.Helper()
-	Eventually(n.t, d, "node "+n.ID+" ready", n.Ready)
+	Eventually(n.t, d, "node "+n.ID+" ready", func() error {
+		if !n.Running() {
+			n.t.Fatalf("node %s was to be ready and has ended", n.ID)
+		}
+		return n.Ready()
+	})
 }

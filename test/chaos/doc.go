@@ -1,0 +1,5 @@
+// Package chaos breaks real clusters under load (killed and frozen processes,
+// disks without power or space, cut networks) and judges what clients saw. It
+// knows the protocol, and of the product no more than its command line, the form
+// of an offset, and the words of a 503; see history_test.go for what a run leaves.
+package chaos

@@ -1,0 +1,134 @@
+package chaos
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"mainstem/test/harness"
+)
+
+const (
+	smallMegabytes = 512
+	leftFree       = 256 << 10
+	fullWithin     = 20 * time.Second
+	pourBytes      = 256 << 10 // of one append that helps to fill
+)
+
+// TestAFullDiskLosesNothing fills the disk of one node, and then of all, under
+// load, and frees it again. A node may end when its disk is full; it says so,
+// the others go on, and with space again it comes back whole.
+func TestAFullDiskLosesNothing(t *testing.T) {
+	p := require(t)
+	if err := harness.DiskRefusal(); err != nil {
+		impossible(t, err)
+	}
+	rig := newPowerRig(t, p, 3, smallMegabytes)
+	for n := range p.pick(1, 3) {
+		rig.stage.round(n, func(c *crew) {
+			rig.fill(c, 1)
+			c.waitAcks(acksBetween)
+			rig.fill(c, 3)
+		})
+	}
+}
+
+// fill takes all space from some nodes until something happens, frees it, and
+// starts what has ended.
+func (r *powerRig) fill(c *crew, nodes int) {
+	s := r.stage
+	s.t.Helper()
+	s.fault(fmt.Sprintf("full disk of %d", nodes))
+	victims := s.any(nodes)
+	for _, n := range victims {
+		if err := r.hog(n); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	answers := r.pour(c, victims)
+	s.t.Logf("disks of %d full: %s", nodes, answers)
+	if nodes == 1 {
+		c.waitAcks(acksBetween) // the others go on
+	}
+	for _, n := range victims {
+		if err := os.Remove(r.hogPath(n)); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	// One may still end of what it met while the disk was full.
+	harness.Eventually(s.t, healWithin, "ready with space again", func() error {
+		var waiting error
+		for _, n := range victims {
+			if !n.Running() {
+				s.restartFull(n)
+			}
+			if err := n.Ready(); err != nil {
+				waiting = err
+			}
+		}
+		return waiting
+	})
+}
+
+// restartFull starts a node that has ended of its full disk, if it says so.
+func (s *stage) restartFull(n *harness.Node) {
+	s.t.Helper()
+	if !strings.Contains(n.Log(), "no space left on device") {
+		s.t.Fatalf("%s ended with a full disk and does not say so:\n%s", n.ID, n.Log())
+	}
+	s.fault("end of a node with a full disk")
+	n.Start()
+}
+
+func (r *powerRig) hogPath(n *harness.Node) string { return r.disks[n].Mount + "/hog" }
+
+// hog takes nearly all that is free on a node's disk.
+func (r *powerRig) hog(n *harness.Node) error {
+	f, err := os.Create(r.hogPath(n))
+	if err != nil {
+		return err
+	}
+	defer f.Close() // its length is all that matters
+	var s unix.Statfs_t
+	if err := unix.Fstatfs(int(f.Fd()), &s); err != nil {
+		return err
+	}
+	for size := int64(s.Bfree) * s.Bsize; size > leftFree; size -= 1 << 20 { // also what is reserved for root
+		if err = unix.Fallocate(int(f.Fd()), 0, 0, size-leftFree); err == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("take the space of %s: %w", n.ID, err)
+}
+
+// pour appends large bodies until the full disks have shown an effect, and tells
+// what the answers were and who has ended.
+func (r *powerRig) pour(c *crew, victims []*harness.Node) string {
+	answers, ended := map[string]int{}, 0
+	name := fmt.Sprintf("pour-%d", c.history.now())
+	body := strings.Repeat("z", pourBytes)
+	h := harness.Headers("Content-Type", "application/octet-stream")
+	for end, i := time.Now().Add(fullWithin), 0; time.Now().Before(end); i++ {
+		client := c.nodes[i%len(c.nodes)].client
+		a, err := client.Create(name, h, "")
+		if err == nil && a.Status < 300 {
+			a, err = client.Append(name, h, body)
+		}
+		result, _ := settle(a, err)
+		answers[fmt.Sprintf("%s %d %s", result, a.Status, reason(a))]++
+		ended = 0
+		for _, n := range victims {
+			if !n.Running() {
+				ended++
+			}
+		}
+		if ended == len(victims) || ended >= 2 && result != resultOK {
+			break
+		}
+	}
+	return fmt.Sprintf("%d of %d nodes ended; answers to appends: %s", ended, len(victims), counts(answers))
+}

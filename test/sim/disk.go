@@ -1,0 +1,131 @@
+package sim
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	mrand "math/rand/v2"
+	"path/filepath"
+	"runtime"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"mainstem/cluster"
+	"mainstem/storage"
+)
+
+const (
+	// copyBytes bounds what a node's copy holds in memory.
+	copyBytes = 1 << 20
+	// segmentBytes makes the raft log change its file often. raft-wal goes on to
+	// serve what was deleted from the file that it writes.
+	segmentBytes = 16 << 10
+)
+
+// disk is what survives a node. The raft log and the stable store are real
+// files, which are synced before anybody is told; the copy, its snapshots and
+// the identity lie in a file system in memory that forgets, at a power cut, what
+// was not synced.
+type disk struct {
+	files storage.Dir // of the operating system
+	mem   *vfs.MemFS
+}
+
+// root is the data directory in memory.
+const root = storage.Dir("data")
+
+func newDisk(dir, id string) *disk {
+	return &disk{files: storage.Dir(filepath.Join(dir, id)), mem: vfs.NewCrashableMem()}
+}
+
+// powerCut drops some or all of what was not synced. Nobody may use the disk.
+func (d *disk) powerCut(rng *mrand.Rand) {
+	d.mem = d.mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: []int{0, 50, 100}[rng.IntN(3)], RNG: rng})
+}
+
+// opened is a disk in use.
+type opened struct {
+	engine *storage.Engine
+	stores cluster.Stores
+	behind bool // the copy has less than the newest snapshot
+	ends   []io.Closer
+}
+
+// open opens the disk. fatal is told when the raft log or the stable store cannot
+// go on; the goroutine that found out ends, as its process would.
+func (d *disk) open(nodeID string, fatal func(error)) (o *opened, err error) {
+	die := func(err error) {
+		fatal(err)
+		runtime.Goexit()
+	}
+	o = &opened{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, o.close())
+		}
+	}()
+	identity := identityFile{d.mem}
+	if err := identity.claim(nodeID); err != nil {
+		return o, err
+	}
+	o.engine, err = storage.Open(storage.Config{Dir: root.Copy(), FS: d.mem, CacheBytes: copyBytes, MemTableBytes: copyBytes})
+	if err != nil {
+		return o, err
+	}
+	o.ends = append(o.ends, o.engine)
+	log, err := storage.OpenLog(storage.LogConfig{Dir: d.files.Log(), SegmentBytes: segmentBytes, Fatal: die})
+	if err != nil {
+		return o, err
+	}
+	o.ends = append(o.ends, log)
+	stable, err := storage.OpenStable(storage.StableConfig{Path: d.files.Stable(), Fatal: die})
+	if err != nil {
+		return o, err
+	}
+	o.ends = append(o.ends, stable)
+	snapshots, err := storage.OpenSnapshots(storage.SnapshotsConfig{Dir: root.Snapshots(), FS: d.mem})
+	if err != nil {
+		return o, err
+	}
+	list, err := snapshots.List()
+	if err != nil {
+		return o, err
+	}
+	o.behind = len(list) > 0 && list[0].Index > o.engine.Globals().Applied
+	o.stores = cluster.Stores{Log: log, Stable: stable, Snapshots: snapshots, Identity: identity}
+	return o, nil
+}
+
+func (o *opened) close() error {
+	var errs []error
+	for len(o.ends) > 0 {
+		last := len(o.ends) - 1
+		errs = append(errs, o.ends[last].Close())
+		o.ends = o.ends[:last]
+	}
+	return errors.Join(errs...)
+}
+
+// identityFile is node.json as the cluster knows it.
+type identityFile struct{ fs vfs.FS }
+
+func (f identityFile) claim(nodeID string) error {
+	id, known, err := storage.LoadIdentity(f.fs, root)
+	if err != nil {
+		return fmt.Errorf("claim the data directory: %w", err)
+	}
+	if known {
+		return id.CheckNodeID(nodeID)
+	}
+	return storage.SaveIdentity(f.fs, root, storage.Identity{NodeID: nodeID, DirectoryID: rand.Text()})
+}
+
+func (f identityFile) Load() (cluster.Identity, error) {
+	id, _, err := storage.LoadIdentity(f.fs, root)
+	return cluster.Identity(id), err
+}
+
+func (f identityFile) Save(id cluster.Identity) error {
+	return storage.SaveIdentity(f.fs, root, storage.Identity(id))
+}
