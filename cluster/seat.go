@@ -67,7 +67,7 @@ func (n *Node) openSeat() (*seat, error) {
 	}
 	log := newTypedLog(n.stores.Log)
 	fills := newFills(log, fillSnapshots*n.cfg.SnapshotBytes, n.storedBy)
-	cache := newLogCache(fillingLog{log, fills}, raftCacheBytes)
+	cache := newLogCache(fillingLog{log, fills, n.stores.Snapshots}, raftCacheBytes)
 	rc := raft.DefaultConfig()
 	n.cfg.applyTo(rc)
 	rc.Logger = logger

@@ -119,7 +119,8 @@ func (f *fills) end(id string) {
 }
 
 // spare is the last index that nobody who is being filled needs, at most upTo.
-// It forgets those who have all but the last few entries, and those for whom the
+// Of the entry before the first that a member lacks raft sends the term, so that
+// one is needed too. It forgets those who have all but the last few entries, and those for whom the
 // log has grown too long: they get the next snapshot.
 func (f *fills) spare(upTo uint64) uint64 {
 	f.mu.Lock()
@@ -134,16 +135,19 @@ func (f *fills) spare(upTo uint64) uint64 {
 			delete(f.under, id)
 			continue
 		}
-		upTo = min(upTo, has)
+		upTo = min(upTo, has-1)
 	}
 	return upTo
 }
 
 // fillingLog is the log as raft sees it: its front is not cut where a member
-// that is being filled needs it.
+// that is being filled needs it, nor may soon need it: the entry at the newest
+// snapshot's index stays, because raft looks its term up in the log as soon as
+// there is a newer snapshot than the one that was sent.
 type fillingLog struct {
 	*typedLog
-	fills *fills
+	fills     *fills
+	snapshots raft.SnapshotStore
 }
 
 func (l fillingLog) DeleteRange(from, to uint64) error {
@@ -156,6 +160,13 @@ func (l fillingLog) DeleteRange(from, to uint64) error {
 		return err
 	}
 	if from <= first && to < last {
+		snapshots, err := l.snapshots.List()
+		if err != nil {
+			return err
+		}
+		if len(snapshots) > 0 {
+			to = min(to, snapshots[0].Index-1)
+		}
 		if to = l.fills.spare(to); to < from {
 			return nil // raft asks again after the next snapshot
 		}

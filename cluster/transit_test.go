@@ -18,7 +18,7 @@ func filled(t *testing.T, entries int, max uint64, stored func(string) (uint64, 
 	t.Helper()
 	store := raft.NewInmemStore()
 	typed := newTypedLog(store)
-	l := fillingLog{typed, newFills(typed, max, stored)}
+	l := fillingLog{typed, newFills(typed, max, stored), raft.NewInmemSnapshotStore()}
 	grow(t, l, entries)
 	return l, store
 }
@@ -43,13 +43,13 @@ func TestLogIsKeptForAMemberThatIsFilled(t *testing.T) {
 		wantFirst uint64
 	}{
 		"nobody is filled":    {never, func(_ *testing.T, l fillingLog) { l.fills.end("x") }, cutTo + 1},
-		"it has the snapshot": {never, func(*testing.T, fillingLog) {}, snapshot + 1},
+		"it has the snapshot": {never, func(*testing.T, fillingLog) {}, snapshot},
 		"it has some more": {func(string) (uint64, time.Time) { return 500, time.Now().Add(time.Second) },
-			func(*testing.T, fillingLog) {}, 501},
+			func(*testing.T, fillingLog) {}, 500},
 		"it has nearly all": {func(string) (uint64, time.Time) { return entries - 1, time.Now().Add(time.Second) },
 			func(*testing.T, fillingLog) {}, cutTo + 1},
 		"what it said was of its old log": {func(string) (uint64, time.Time) { return entries - 1, time.Now().Add(-time.Hour) },
-			func(*testing.T, fillingLog) {}, snapshot + 1},
+			func(*testing.T, fillingLog) {}, snapshot},
 		"the log grew too long": {never, func(t *testing.T, l fillingLog) { grow(t, l, 300) }, cutTo + 1},
 	}
 	for name, test := range tests {
@@ -64,6 +64,27 @@ func TestLogIsKeptForAMemberThatIsFilled(t *testing.T) {
 				t.Fatalf("the log begins at %d, want %d", first, test.wantFirst)
 			}
 		})
+	}
+}
+
+// A cut that comes before anybody is filled must leave what the first of them
+// will need: of the snapshot's own index raft looks up the term.
+func TestLogKeepsTheEntryOfTheNewestSnapshot(t *testing.T) {
+	const snapshot = 900
+	never := func(string) (uint64, time.Time) { return 0, time.Time{} }
+	l, store := filled(t, 1000, 1<<30, never)
+	sink, err := l.snapshots.Create(raft.SnapshotVersionMax, snapshot, 1, raft.Configuration{}, 1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sink.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.DeleteRange(1, snapshot); err != nil {
+		t.Fatal(err)
+	}
+	if first, _ := store.FirstIndex(); first != snapshot {
+		t.Fatalf("the log begins at %d, want %d", first, snapshot)
 	}
 }
 
