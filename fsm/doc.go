@@ -5,5 +5,5 @@
 //
 //	raft ──▶ Machine.ApplyBatch ──▶ txn: decode, stream.Decide, collect
 //	                                 └──▶ storage.Commit ──▶ heads: publish, ring
-//	readers ──▶ Info, Read, Wait ◀── heads and storage
+//	readers ──▶ Info, Read, Follow ◀── heads, their tails, and storage
 package fsm

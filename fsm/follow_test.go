@@ -2,6 +2,7 @@ package fsm_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/hashicorp/raft"
 
 	"mainstem/fsm"
 	"mainstem/stream"
@@ -38,11 +40,17 @@ func TestMemoryAndCopyAnswerAlike(t *testing.T) {
 			}
 			g := rand.New(rand.NewPCG(seed, 9))
 			commands, times := script(t, seed, 60)
+			var waiting []*raft.Log
 			for i, batch := range commands {
-				plain.now, followed.now = times[i], times[i]
+				plain.now = times[i]
 				plain.apply(batch...)
-				followed.apply(batch...)
-				for range 10 {
+				waiting = append(waiting, entry(plain.index, times[i], batch...))
+				if g.IntN(2) == 0 {
+					continue // several entries in one commit
+				}
+				followed.ApplyBatch(waiting)
+				waiting = nil
+				for range 20 {
 					name := scriptNames[g.IntN(len(scriptNames))]
 					from := stream.From{}
 					if info, ok, _ := plain.Info(name); ok && g.IntN(4) > 0 {
@@ -78,7 +86,8 @@ func TestFollowersShareWhatACommitAdds(t *testing.T) {
 	n := newNode(t)
 	tail := n.must(create("s", "before")).Next
 	look, other := n.follow("s"), n.follow("s")
-	n.apply(add("s", "one"), add("s", "two"))
+	n.ApplyBatch([]*raft.Log{entry(n.index+1, n.now, add("s", "on"), add("s", "e")), entry(n.index+2, n.now, add("s", "two"))})
+	n.index += 2
 	a, _, err := look(stream.FromOffset(tail), 100)
 	if err != nil {
 		t.Fatal(err)
@@ -209,4 +218,28 @@ func TestBuffersAreTheirReadersUntilFreed(t *testing.T) {
 		b.Free()
 	}
 	a.Free()
+}
+
+// An append that is too large for memory leaves no hole in what is read.
+func TestAnAppendTooLargeForMemoryIsRead(t *testing.T) {
+	n := openNode(t, vfs.NewMem(), fsm.Config{TailBytes: 64 * 20_000})
+	n.must(create("s", ""))
+	look := n.follow("s")
+	want := ""
+	for round := range 6 {
+		for _, text := range []string{"a", "bc", strings.Repeat("x", 7_000*(1+round)), "d", "e"} {
+			n.must(add("s", text))
+			want += text
+			for _, back := range []int{1, 2, len(text) + 1, len(want)} {
+				at := stream.Offset{Incarnation: 1, Pos: uint64(max(0, len(want)-back))}
+				chunk, _, err := look(stream.FromOffset(at), 1<<20)
+				var no *stream.Rejection
+				switch {
+				case errors.As(err, &no) && no.Code == stream.BadOffset: // inside an append
+				case err != nil || body(chunk) != want[at.Pos:]:
+					t.Fatalf("after %d bytes, from %v: %d bytes, %v", len(want), at, chunk.Len(), err)
+				}
+			}
+		}
+	}
 }

@@ -1,11 +1,14 @@
 package fsm
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"mainstem/stream"
 )
@@ -216,4 +219,87 @@ func TestMemoryOfTailsIsBounded(t *testing.T) {
 			t.Fatalf("%s: %d bytes, %v; want %d", name, chunk.Len(), err, r.tail(name))
 		}
 	}
+}
+
+// Pieces are of one life of a stream, and none outlives the copy that it came
+// from.
+func TestMemoryIsOfOneLife(t *testing.T) {
+	r := newReplica(t)
+	h := r.machine.heads
+	create := stream.Create{Name: "s", ContentType: "text/plain", Body: stream.Payload{Data: []byte("start")}}
+	_, leave := r.machine.Follow("s")
+	defer leave()
+	check := func(what string, want int) {
+		t.Helper()
+		v, err := h.look("s")
+		if err != nil || len(v.pieces) != want {
+			t.Fatalf("%s: %d pieces, want %d; %v", what, len(v.pieces), want, err)
+		}
+		for _, p := range v.pieces {
+			if p.incarnation != v.state.Incarnation {
+				t.Fatalf("%s: a piece of incarnation %d, the stream is %d", what, p.incarnation, v.state.Incarnation)
+			}
+		}
+	}
+	r.propose(0, 0, 0, create)
+	r.propose(0, 0, 0, hello("s"))
+	check("two commits", 2)
+	r.propose(0, 0, 0, stream.Delete{Name: "s"}, create)
+	check("made anew in one commit", 1)
+	r.propose(0, 0, 0, stream.Delete{Name: "s"})
+	check("deleted", 0)
+	r.propose(0, 0, 0, create)
+	check("made anew", 1)
+	h.forget()
+	check("another copy", 0)
+}
+
+// Like TestNoWakeUpIsLost, without the rest of the machine: the moment between
+// looking and listening is short, and each change comes about when a reader that
+// has just begun to follow, and is the first to ask for the bell, is there.
+func TestNoBellIsMissed(t *testing.T) {
+	r := newReplica(t)
+	h := r.machine.heads
+	const rounds = 200_000
+	h.publish([]published{{"s", &stream.State{Incarnation: 1}}}, nil)
+	var seen atomic.Uint64
+	var wg sync.WaitGroup
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	await := func(at uint64) (uint64, bool) {
+		h.follow("s")
+		defer h.unfollow("s")
+		for {
+			v, err := h.watch("s")
+			if err != nil || v.state.Pos > at {
+				return v.state.Pos, err == nil
+			}
+			select {
+			case <-v.bell:
+			case <-ctx.Done():
+				return at, false
+			}
+		}
+	}
+	wg.Go(func() {
+		defer cancel()
+		for at, ok := uint64(0), true; at < rounds; seen.Store(at) {
+			if at, ok = await(at); !ok {
+				t.Errorf("asleep at %d for ever", at)
+				return
+			}
+		}
+	})
+	for round := uint64(1); round <= rounds && ctx.Err() == nil; round++ {
+		h.publish([]published{{"s", &stream.State{Incarnation: 1, Pos: round}}}, nil)
+		for n := 0; seen.Load() < round && ctx.Err() == nil; n++ {
+			if n > 1000 {
+				runtime.Gosched()
+			}
+		}
+		for range round % 64 { // meet the reader at another step each time
+			_ = seen.Load()
+		}
+	}
+	wg.Wait()
 }

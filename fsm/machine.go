@@ -18,8 +18,9 @@ type Config struct {
 	// again, by the readers. Default 32768.
 	CachedStreams int
 	// TailBytes bounds the recent data that is kept in memory for those who
-	// follow streams: of all streams together, and of one stream an hundredth of
-	// it. Default 64 MiB; below 0 for none.
+	// follow streams: of all streams together, and of one stream 1/128 of it, so
+	// that what does not fit is read from the copy. Default 64 MiB; below 0 for
+	// none.
 	TailBytes int64
 	// Committed is called after each commit with the index and term of its last
 	// entry, on raft's goroutine: it must not block.

@@ -89,21 +89,16 @@ func (h *heads) hasTail(name stream.Name) bool {
 }
 
 // advance brings a tail to a new state of its stream and rings. It wants the
-// lock. Pieces that would not reach the end of the stream are of no use: its
-// readers turn to the copy.
+// lock. The pieces are adjacent and of one incarnation: what does not go on where
+// they end replaces them.
 func (h *heads) advance(s *headShard, t *tail, state *stream.State, added map[uint64]*piece) {
 	if state == nil {
 		s.empty(t)
-	} else {
-		if p := added[state.Incarnation]; p != nil {
-			if !t.holds(p.incarnation, p.record.Start) {
-				s.empty(t)
-			}
-			s.push(t, p)
-		}
-		if !t.holds(state.Incarnation, state.Pos) {
+	} else if p := added[state.Incarnation]; p != nil {
+		if !t.endsAt(p.incarnation, p.record.Start) {
 			s.empty(t)
 		}
+		s.push(t, p)
 	}
 	if t.followers == 0 && t.unread.Add(1) > unreadMax {
 		s.empty(t)

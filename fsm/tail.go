@@ -23,7 +23,7 @@ type tail struct {
 	name      stream.Name
 	followers int
 	bell      chan struct{} // closed, and forgotten, by the next change; made for the first who asks
-	pieces    []*piece      // adjacent, in order, up to the published end of the stream
+	pieces    []*piece      // adjacent, in order, of one incarnation
 	cost      int64         // of the pieces
 	place     *list.Element // in headShard.recent while there are pieces
 	unread    atomic.Int32  // changes since somebody looked
@@ -67,8 +67,8 @@ func (t *tail) ring() {
 	}
 }
 
-// holds reports that p continues the pieces.
-func (t *tail) holds(incarnation, end uint64) bool {
+// endsAt reports that the pieces are of an incarnation and end at a position.
+func (t *tail) endsAt(incarnation, end uint64) bool {
 	if len(t.pieces) == 0 {
 		return false
 	}
