@@ -10,10 +10,6 @@ import (
 	"strings"
 )
 
-// traceLineMax is longer than any line strace writes with the string limit that
-// the fsync tests give it.
-const traceLineMax = 1 << 20
-
 // call is one system call of a trace. strace writes a line when a call begins
 // and, if anything came between, another when it ends, so line numbers order
 // causes before effects: a thread cannot go on before its end is written, also
@@ -33,16 +29,24 @@ var (
 )
 
 // parseTrace reads what strace -f -ttt wrote. Calls that never ended are left
-// out; a line it does not understand is an error, so that none is overlooked.
+// out, and so is a last line without its end, which strace was writing when it
+// was killed; any other line it does not understand is an error, so that none is
+// overlooked.
 func parseTrace(r io.Reader) ([]call, error) {
 	var calls []call
 	open := map[string]call{} // by thread
-	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, traceLineMax)
-	for number := 1; lines.Scan(); number++ {
-		m := lineForm.FindStringSubmatch(lines.Text())
+	lines := bufio.NewReader(r)
+	for number := 1; ; number++ {
+		line, err := lines.ReadString('\n')
+		if err == io.EOF {
+			return calls, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		m := lineForm.FindStringSubmatch(strings.TrimSuffix(line, "\n"))
 		if m == nil {
-			return nil, fmt.Errorf("line %d: not understood: %.200q", number, lines.Text())
+			return nil, fmt.Errorf("line %d: not understood: %.200q", number, line)
 		}
 		thread, rest := m[1], m[2]
 		if strings.HasPrefix(rest, "+++") || strings.HasPrefix(rest, "---") {
@@ -75,7 +79,6 @@ func parseTrace(r io.Reader) ([]call, error) {
 		}
 		calls = append(calls, c)
 	}
-	return calls, lines.Err()
 }
 
 func beginCall(text string, number int) (call, error) {

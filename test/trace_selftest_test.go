@@ -95,11 +95,11 @@ func TestTheFsyncJudgeCountsNodes(t *testing.T) {
 
 func TestTheFsyncJudgeRefusesWhatItCannotRead(t *testing.T) {
 	for _, line := range []string{"nonsense", "9 1.0 nonsense", "9 1.0 fsync(3</a>) = ", "9 1.0 <... fsync resumed>) = 0"} {
-		if _, err := parseTrace(strings.NewReader(line)); err == nil {
+		if _, err := parseTrace(strings.NewReader(line + "\n")); err == nil {
 			t.Errorf("%q was passed over", line)
 		}
 	}
-	calls, err := parseTrace(strings.NewReader(strings.Join(swap(soundTrace, lineAnswer), "\n")))
+	calls, err := parseTrace(strings.NewReader(traceText(swap(soundTrace, lineAnswer))))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,6 +112,19 @@ func TestTheFsyncJudgeRefusesWhatItCannotRead(t *testing.T) {
 	}
 }
 
+func TestTheFsyncJudgeLeavesOutALineThatWasCutOff(t *testing.T) {
+	whole, err := parseTrace(strings.NewReader(traceText(soundTrace)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cut, err := parseTrace(strings.NewReader(traceText(soundTrace) + "9 1.0 read(29<TCP:[127.0.0.1:1->127.0.0.1:2]>, "))
+	if err != nil || len(cut) != len(whole) {
+		t.Errorf("%d calls and %v with a last line without its end, want %d", len(cut), err, len(whole))
+	}
+}
+
+func traceText(lines []string) string { return strings.Join(lines, "\n") + "\n" }
+
 // swap replaces a line by others, or by none.
 func swap(lines []string, line string, by ...string) []string {
 	i := slices.Index(lines, line)
@@ -120,7 +133,7 @@ func swap(lines []string, line string, by ...string) []string {
 
 func judged(t *testing.T, lines []string, nodes []tracedNode) verdict {
 	t.Helper()
-	calls, err := parseTrace(strings.NewReader(strings.Join(lines, "\n")))
+	calls, err := parseTrace(strings.NewReader(traceText(lines)))
 	if err != nil {
 		t.Fatal(err)
 	}
