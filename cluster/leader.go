@@ -38,11 +38,11 @@ type leaderWatch struct {
 	cancel context.CancelCauseFunc // ... and the end of its reign's ctx
 }
 
-func newLeaderWatch(parent context.Context) *leaderWatch {
+func newLeaderWatch(parent context.Context, now time.Time) *leaderWatch {
 	ctx, cancel := context.WithCancelCause(parent)
 	return &leaderWatch{
 		parent: parent,
-		now:    reign{changed: make(chan struct{}), ctx: ctx},
+		now:    reign{Since: now, changed: make(chan struct{}), ctx: ctx},
 		cancel: cancel,
 	}
 }
@@ -51,6 +51,13 @@ func (w *leaderWatch) get() reign {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.now
+}
+
+// isLatest reports that id leads, or led last and nobody is known to lead.
+func (w *leaderWatch) isLatest(id string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.last == id
 }
 
 // set reports whether it changed who leads, and who led before.
@@ -85,7 +92,7 @@ func (n *Node) lookUpLeader(s *seat) {
 		return
 	}
 	if id == "" {
-		n.log.Warn("leader lost", "leader", before, "term", s.raft.CurrentTerm())
+		n.log.Info("leader lost", "leader", before, "term", s.raft.CurrentTerm())
 	} else {
 		n.metrics.leaderChanges.Inc()
 		n.log.Info("leader known", "leader", id, "addr", addr, "term", s.raft.CurrentTerm())
@@ -107,8 +114,15 @@ func (n *Node) watchLeader(s *seat, stop <-chan struct{}) {
 	defer s.raft.DeregisterObserver(o)
 	tick := time.NewTicker(leaderPoll)
 	defer tick.Stop()
+	warned := false
 	for {
 		n.lookUpLeader(s)
+		if missing := n.leaderless() >= noLeaderWarnElections*n.cfg.ElectionTimeout; missing != warned {
+			warned = missing
+			if missing {
+				n.log.Warn("no leader is known, and nothing can be written", "since", n.leader.get().Since)
+			}
+		}
 		select {
 		case <-notices:
 		case <-tick.C: // raft does not announce that a deposed leader knows no other
@@ -117,6 +131,11 @@ func (n *Node) watchLeader(s *seat, stop <-chan struct{}) {
 		}
 	}
 }
+
+// noLeaderWarnElections is for how many election timeouts there is no leader
+// before it is worth a warning: leadership passes from one to another without one
+// for a moment.
+const noLeaderWarnElections = 6
 
 // leaderPoll is how soon a change that raft does not announce is noticed.
 const leaderPoll = 50 * time.Millisecond

@@ -33,20 +33,31 @@ var levels = map[string]slog.Level{
 	"pipelining replication":                     slog.LevelDebug,
 	"appendEntries rejected, sending older logs": slog.LevelDebug,
 
-	// The node itself says that a leader was lost.
+	// The node itself says that a leader was lost, and warns when none comes.
+	"failed to contact quorum of nodes, stepping down":         slog.LevelInfo,
 	"no known peers, aborting election":                        slog.LevelDebug,
 	"not part of stable configuration, aborting election":      slog.LevelDebug,
 	"heartbeat timeout reached, starting election":             slog.LevelInfo,
 	"unable to get address for server, using fallback address": slog.LevelDebug,
 
-	// A peer that is away is no error of this node.
-	"failed to heartbeat to":                    slog.LevelWarn,
-	"failed to appendEntries to":                slog.LevelWarn,
+	// The node itself warns of a member that is out of reach, unless it has said
+	// that it stops.
+	"failed to heartbeat to":                    slog.LevelInfo,
+	"failed to contact":                         slog.LevelInfo,
+	"failed to appendEntries to":                slog.LevelInfo,
 	"failed to pipeline appendEntries":          slog.LevelDebug,
-	"failed to start pipeline replication to":   slog.LevelWarn,
-	"failed to make requestVote RPC":            slog.LevelWarn,
+	"failed to start pipeline replication to":   slog.LevelInfo,
+	"failed to make requestVote RPC":            slog.LevelInfo,
 	"failed to send snapshot to":                slog.LevelWarn,
-	"peer has newer term, stopping replication": slog.LevelWarn,
+	"peer has newer term, stopping replication": slog.LevelInfo,
+
+	// How votes go when leadership changes.
+	"rejecting vote request since our last term is greater":      slog.LevelInfo,
+	"rejecting vote request since our last index is greater":     slog.LevelInfo,
+	"rejecting vote request since we have a leader":              slog.LevelInfo,
+	"rejecting pre-vote request since our last term is greater":  slog.LevelInfo,
+	"rejecting pre-vote request since our last index is greater": slog.LevelInfo,
+	"rejecting pre-vote request since we have a leader":          slog.LevelInfo,
 }
 
 // raftLog brings raft's lines to slog.

@@ -41,6 +41,9 @@ func (t *memberTable) put(r report, near bool) {
 	defer t.mu.Unlock()
 	now := time.Now()
 	before, known := t.seen[r.NodeID]
+	if known && before.leaving() && before.DirectoryID == r.DirectoryID && r.Clock.Before(before.Clock) {
+		return // an answer that was overtaken by the news that its sender stops
+	}
 	s := sighting{report: r, at: now}
 	switch {
 	case !near:
@@ -96,6 +99,7 @@ func (n *Node) wakeMembers() {
 func (n *Node) exchangeReports(s *seat, stop <-chan struct{}) {
 	tick := time.NewTicker(n.cfg.StatusInterval)
 	defer tick.Stop()
+	away := map[string]bool{}
 	for {
 		servers, _ := s.servers()
 		n.members.keep(servers)
@@ -113,11 +117,32 @@ func (n *Node) exchangeReports(s *seat, stop <-chan struct{}) {
 			}
 		}
 		g.Wait()
+		n.tellReach(servers, away)
 		select {
 		case <-tick.C:
 		case <-n.exchangeNow:
 		case <-stop:
 			return
+		}
+	}
+}
+
+// tellReach says which members have gone out of reach or come back since the last
+// look. away holds those that are out.
+func (n *Node) tellReach(servers []raft.Server, away map[string]bool) {
+	for _, server := range servers {
+		id := string(server.ID)
+		m, seen := n.members.get(id)
+		if !seen || n.members.fresh(m) != away[id] {
+			continue
+		}
+		switch away[id] = !away[id]; {
+		case !away[id]:
+			n.log.Info("member in reach again", "member", id)
+		case m.leaving():
+			n.log.Info("member has stopped", "member", id)
+		default:
+			n.log.Warn("member out of reach", "member", id, "last_report", time.Since(m.at).Round(time.Millisecond))
 		}
 	}
 }

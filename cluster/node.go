@@ -38,22 +38,22 @@ type Node struct {
 	raftUse group         // goroutines that use raft's futures; end before raft
 	stop    chan struct{} // ends raftUse
 
-	port      *port
-	pool      *pool
-	book      *book
-	clock     *clock
-	leader    *leaderWatch
-	proposer  proposer
-	session   *session
-	fences    fences // for this node's callers
-	ownFences fences // of this node as leader
-	hinter    hinter
-	members   memberTable
-	grants    grants
-	tenure    tenure
-	applying  gate        // entries given to raft.Apply
-	suspected atomic.Bool // the leader is being looked at
-	departure departure
+	port       *port
+	pool       *pool
+	book       *book
+	clock      *clock
+	leader     *leaderWatch
+	proposer   proposer
+	session    *session
+	fences     fences // for this node's callers
+	ownFences  fences // of this node as leader
+	hinter     hinter
+	members    memberTable
+	grants     grants
+	tenure     tenure
+	applying   gate        // entries given to raft.Apply
+	suspicions chan string // leaders to be looked at; one waits at most
+	departure  departure
 
 	changing    turn // one change of the configuration at a time
 	exchangeNow chan struct{}
@@ -89,7 +89,7 @@ func Open(cfg Config, m Machine, stores Stores, network Network, disco Discovery
 	}
 	n := &Node{
 		cfg: cfg, log: cfg.Log.With("node", cfg.NodeID), machine: m, stores: stores, network: network, disco: disco,
-		stop: make(chan struct{}), exchangeNow: make(chan struct{}, 1), changing: newTurn(), closing: newTurn(), admitted: make(chan struct{}), removed: make(chan struct{}),
+		stop: make(chan struct{}), exchangeNow: make(chan struct{}, 1), changing: newTurn(), closing: newTurn(), admitted: make(chan struct{}), removed: make(chan struct{}), suspicions: make(chan string, 1),
 	}
 	n.id.Store(&id)
 	n.ctx, n.cancel = context.WithCancel(context.Background())
@@ -110,7 +110,7 @@ func (n *Node) assemble() {
 	n.warned.peers = map[string]int{}
 	n.session = newSession()
 	n.clock = newClock(n.cfg.Now, n.log)
-	n.leader = newLeaderWatch(n.ctx)
+	n.leader = newLeaderWatch(n.ctx, n.cfg.Now())
 	n.members = memberTable{life: reachableIntervals * n.cfg.StatusInterval, seen: map[string]sighting{}}
 	n.book = &book{self: n.cfg.NodeID, own: n.cfg.AdvertisePeer, cluster: n.clusterID, gossip: n.disco.Peers, servers: n.servers}
 	n.port = &port{
@@ -193,6 +193,7 @@ func (n *Node) takeSeat(clusterID string, founders []raft.Server, how string) er
 	n.raftUse.spawn(func() { n.watchLeadership(s, n.stop) })
 	n.raftUse.spawn(func() { n.exchangeReports(s, n.stop) })
 	n.raftUse.spawn(func() { n.remindFounders(s, n.stop) })
+	n.group.spawn(func() { n.lookIntoSuspicions(s) })
 	n.raftUse.spawn(func() { n.compactLog(s, n.stop) })
 	n.group.spawn(func() {
 		if err := n.disco.Publish(n.ownPeer()); err != nil {

@@ -51,6 +51,35 @@ func (t *transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, q
 	}
 }
 
+// voteAgainTime is how long a request for a vote may have taken for it to be sent
+// again.
+const voteAgainTime = 100 * time.Millisecond
+
+// RequestVote implements raft.Transport. Raft asks once in each election, and
+// the connections that it keeps to a member which was restarted are broken: the
+// member would not even hear of the election. To ask twice is to be answered the
+// same.
+func (t *transport) RequestVote(id raft.ServerID, target raft.ServerAddress, q *raft.RequestVoteRequest, a *raft.RequestVoteResponse) error {
+	return overBroken(func() error { return t.NetworkTransport.RequestVote(id, target, q, a) })
+}
+
+// RequestPreVote implements raft.WithPreVote, as RequestVote.
+func (t *transport) RequestPreVote(id raft.ServerID, target raft.ServerAddress, q *raft.RequestPreVoteRequest, a *raft.RequestPreVoteResponse) error {
+	return overBroken(func() error { return t.NetworkTransport.RequestPreVote(id, target, q, a) })
+}
+
+// overBroken repeats a request while it fails at once over connections that are
+// kept, each of which is given up then.
+func overBroken(request func() error) error {
+	var away *dialError
+	for start, try := time.Now(), 0; ; try++ {
+		err := request()
+		if err == nil || errors.As(err, &away) || try == raftPoolMax || time.Since(start) > voteAgainTime {
+			return err
+		}
+	}
+}
+
 // TimeoutNow implements raft.Transport. Raft refuses everything until it returns,
 // so a member that does not answer is not waited for as long as for other
 // requests.

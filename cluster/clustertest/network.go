@@ -21,6 +21,7 @@ type Network struct {
 	mu        sync.Mutex // guards what follows, and every half
 	listeners map[string]*listener
 	cut       map[link]bool
+	dead      map[string]bool // hosts whose process is gone, to all others
 	halves    map[*half]struct{}
 	changed   chan struct{} // closed when a link changes
 }
@@ -33,6 +34,7 @@ func NewNetwork() *Network {
 	return &Network{
 		listeners: map[string]*listener{},
 		cut:       map[link]bool{},
+		dead:      map[string]bool{},
 		halves:    map[*half]struct{}{},
 		changed:   make(chan struct{}),
 	}
@@ -90,7 +92,7 @@ func (h *Host) Dial(ctx context.Context, addr string) (net.Conn, error) {
 
 func (n *Network) connect(from, to, addr string) (net.Conn, error) {
 	l := n.listeners[addr]
-	if l == nil {
+	if l == nil || n.dead[from] || n.dead[to] {
 		return nil, fmt.Errorf("dial %s: %w", addr, syscall.ECONNREFUSED)
 	}
 	out, back := n.newHalf(from, to), n.newHalf(to, from)
@@ -118,6 +120,28 @@ func (n *Network) Isolate(host string, others ...string) {
 			n.Cut(host, o)
 		}
 	}
+}
+
+// Kill makes a host look as if its process had died: its connections break, and
+// nobody listens there. The process itself goes on, alone.
+func (n *Network) Kill(host string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.dead[host] = true
+	for h := range n.halves {
+		if h.link.from == host || h.link.to == host {
+			h.ended, h.broken = true, true
+			h.ring()
+			delete(n.halves, h)
+		}
+	}
+}
+
+// Revive undoes Kill; broken connections stay broken.
+func (n *Network) Revive(host string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.dead, host)
 }
 
 // Heal mends all links.
