@@ -15,7 +15,7 @@ import (
 const (
 	shutdownWithin = 30 * time.Second // as promised
 	// A node waits for one that is away only for a part of its own time.
-	ownShutdownTimeout = "8s"
+	ownShutdownTimeout = "6s"
 	aloneStopWithin    = 8 * time.Second
 )
 
