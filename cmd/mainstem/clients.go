@@ -61,7 +61,8 @@ func (n *node) dismissClients(ctx context.Context) error {
 	for linger := time.Now().Add(lingerTime); n.busy.count() > 0 && time.Now().Before(linger) && ctx.Err() == nil; {
 		time.Sleep(lingerPoll)
 	}
-	if err := n.server.Shutdown(ctx); err != nil {
+	err := n.server.Shutdown(ctx)
+	if err != nil && !errors.Is(err, net.ErrClosed) { // which says only that the port was closed before
 		return errors.Join(err, n.server.Close())
 	}
 	return nil

@@ -101,10 +101,18 @@ func (n *node) start(ctx context.Context) error {
 			return nil
 		}
 		if err := step.take(); err != nil {
-			return step.phase.in(err)
+			return step.phase.in(advise(err))
 		}
 	}
 	return nil
+}
+
+// advise adds to an error of damaged data what can be done: no node may guess.
+func advise(err error) error {
+	if !errors.Is(err, storage.ErrCorrupt) {
+		return err
+	}
+	return fmt.Errorf("%w; if the other nodes of the cluster have a quorum, wipe this node's data directory and start it again: it returns without a vote, is refilled, and votes then", err)
 }
 
 // whenReady tells greet, and the log, once the node serves.
