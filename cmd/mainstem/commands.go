@@ -44,7 +44,7 @@ func rootCommand(in invocation) *cobra.Command {
 		SilenceUsage:  true,
 	}
 	root.SetFlagErrorFunc(explainFlag)
-	root.AddCommand(devCommand(in), serveCommand(in), versionCommand(), docsCommand(), clusterCommand(in))
+	root.AddCommand(devCommand(in), serveCommand(in), versionCommand(), docsCommand(), clusterCommand(in), configCommand(in))
 	return root
 }
 
@@ -59,10 +59,10 @@ func devCommand(in invocation) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return runDev(cmd.Context(), cfg, in)
+			return runDev(cmd.Context(), cfg.config, in)
 		},
 	}
-	addFlags(cmd)
+	addFlags(cmd, commandDev)
 	return cmd
 }
 
@@ -79,10 +79,10 @@ func serveCommand(in invocation) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return runServe(cmd.Context(), cfg, in)
+			return runServe(cmd.Context(), cfg.config, in)
 		},
 	}
-	addFlags(cmd)
+	addFlags(cmd, commandServe)
 	return cmd
 }
 

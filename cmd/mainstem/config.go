@@ -60,6 +60,7 @@ type raftConfig struct {
 type httpConfig struct {
 	basePath             string
 	corsOrigins          []string
+	allowWildcardCORS    bool
 	longPollTimeout      time.Duration
 	sseReconnectInterval time.Duration
 	sseKeepAlive         time.Duration

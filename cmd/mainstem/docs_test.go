@@ -22,7 +22,7 @@ func TestTheTableIsSound(t *testing.T) {
 			t.Errorf("%s: the key or the flag --%s is there twice", s.key, s.flag)
 		}
 		keys[s.key], flags[s.flag] = true, true
-		if s.usage == "" || s.value.put == nil {
+		if s.usage == "" || (s.alias == "") != (s.value.put != nil) || (s.alias != "") != (s.value.rewrite != nil) {
 			t.Errorf("%s: no usage or no value", s.key)
 		}
 		for _, text := range []string{s.std, s.dev} {

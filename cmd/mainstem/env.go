@@ -3,10 +3,8 @@ package main
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
-
-	"github.com/knadh/koanf/providers/env/v2"
-	"github.com/knadh/koanf/v2"
 )
 
 // envPrefix begins every variable that is ours: DS_SECTION__KEY.
@@ -22,35 +20,29 @@ func envName(key string) string {
 var serviceLink = regexp.MustCompile(`^DS(_[A-Z0-9]+)*_(SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)?)$`)
 
 // loadEnv reads the environment as a layer of settings. An empty variable
-// counts as not set, because templates leave such behind. Names that no setting
-// has are returned as errors that name the nearest one that exists.
-func loadEnv(table []setting, environ []string) (*koanf.Koanf, []error) {
+// counts as not set, because templates leave such behind. A name that no setting
+// has is a problem that names the nearest one that exists.
+func loadEnv(table []setting, environ []string) layer {
 	keys := make(map[string]string, len(table))
-	names := make([]string, 0, len(table))
+	names := []string{profileName}
 	for _, s := range table {
 		keys[s.env()] = s.key
 		names = append(names, s.env())
 	}
-	var unknown []error
-	layer := koanf.New(".")
-	err := layer.Load(env.Provider(".", env.Opt{
-		Prefix:      envPrefix,
-		EnvironFunc: func() []string { return environ },
-		TransformFunc: func(name, text string) (string, any) {
-			key, known := keys[name]
-			if !known && name != urlName && !serviceLink.MatchString(name) {
-				unknown = append(unknown, unknownName(name, names))
-			}
-			if text == "" {
-				return "", nil
-			}
-			return key, text
-		},
-	}), nil)
-	if err != nil { // the provider itself returns none
-		unknown = append(unknown, fmt.Errorf("read the environment: %w", err))
+	l := layer{texts: map[string]string{}, name: setting.env}
+	for _, pair := range environ {
+		name, text, _ := strings.Cut(pair, "=")
+		if !strings.HasPrefix(name, envPrefix) || readElsewhere(name) || serviceLink.MatchString(name) {
+			continue
+		}
+		if key, known := keys[name]; !known {
+			l.problems = append(l.problems, unknownName(name, names))
+		} else if text != "" {
+			l.texts[key] = text
+		}
 	}
-	return layer, unknown
+	slices.SortFunc(l.problems, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return l
 }
 
 func unknownName(name string, names []string) error {

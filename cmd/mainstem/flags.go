@@ -3,8 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 
-	"github.com/knadh/koanf/v2"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -29,12 +29,14 @@ func (f *flagText) Set(text string) error {
 	return nil
 }
 
-// addFlags gives a command the flags of its settings.
-func addFlags(cmd *cobra.Command) {
+// addFlags gives cmd the flags of the settings that a command has.
+func addFlags(cmd *cobra.Command, command string) {
 	cmd.Flags().SortFlags = false
+	cmd.Flags().String(configFlag, "", "TOML file with settings, over those of ./config")
+	cmd.Flags().String(profileFlag, "", "built-in profile, and the file of that name in ./config: "+strings.Join(profiles(), ", ")+" ("+profileName+")")
 	for _, s := range settings() {
-		if s.flag != "" && s.appliesTo(cmd.Name()) {
-			cmd.Flags().Var(&flagText{setting: s, text: s.fallback(cmd.Name())}, s.flag, s.usage+" ("+s.env()+")")
+		if s.flag != "" && s.appliesTo(command) {
+			cmd.Flags().Var(&flagText{setting: s, text: s.fallback(command)}, s.flag, s.usage+" ("+s.env()+")")
 		}
 	}
 	cmd.SetFlagErrorFunc(explainFlag)
@@ -54,15 +56,15 @@ func explainFlag(cmd *cobra.Command, err error) error {
 }
 
 // loadFlags is the layer of the flags that were typed.
-func loadFlags(table []setting, flags *pflag.FlagSet) *koanf.Koanf {
-	values := map[string]any{}
+func loadFlags(table []setting, flags *pflag.FlagSet) layer {
+	l := layer{texts: map[string]string{}, name: func(s setting) string { return "--" + s.flag }}
 	for _, s := range table {
 		if s.flag == "" {
 			continue
 		}
 		if f := flags.Lookup(s.flag); f != nil && f.Changed {
-			values[s.key] = f.Value.String()
+			l.texts[s.key] = f.Value.String()
 		}
 	}
-	return fromMap(values)
+	return l
 }

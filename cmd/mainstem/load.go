@@ -4,99 +4,102 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/knadh/koanf/providers/confmap"
-	"github.com/knadh/koanf/v2"
 	"github.com/spf13/pflag"
 )
 
 // layer is one place from which settings come. A later layer wins.
 type layer struct {
-	values *koanf.Koanf
-	name   func(setting) string // how this layer writes a setting
+	texts    map[string]string    // by key
+	name     func(setting) string // how this layer writes a setting
+	problems []error              // what it says that is no setting
 }
 
-// load fills a config from flags over environment over defaults, and reports
-// everything that is wrong with them, not the first thing only.
-func load(command string, flags *pflag.FlagSet, environ []string) (config, error) {
+// loaded is a config with where each part of it came from.
+type loaded struct {
+	config
+	texts   map[string]string // by key, as they were written
+	sources map[string]string // by key: the layer, as a person would name it
+	profile string
+}
+
+// load fills a config for a command from defaults, the profile, files, the
+// environment and flags, each over the one before, and reports everything that is
+// wrong in any of them, not the first thing only.
+func load(command string, flags *pflag.FlagSet, environ []string) (loaded, error) {
 	table := settings()
-	env, unknown := loadEnv(table, environ)
-	layers := []layer{
-		{values: loadDefaults(table, command), name: func(s setting) string { return "default" }},
-		{values: env, name: setting.env},
-		{values: loadFlags(table, flags), name: func(s setting) string { return "--" + s.flag }},
-	}
-	problems := unknown
-	merged, sources := koanf.New("."), map[string]string{}
-	for _, l := range layers {
-		problems = append(problems, resolveAliases(table, l)...)
-		if err := merged.Merge(l.values); err != nil {
-			problems = append(problems, err)
-		}
-		for _, s := range table {
-			if l.values.Exists(s.key) {
-				sources[s.key] = l.name(s)
-			}
-		}
-	}
-	var c config
-	for _, s := range table {
-		if !merged.Exists(s.key) {
-			continue
-		}
-		if err := s.value.put(&c, merged.String(s.key)); err != nil {
-			problems = append(problems, fmt.Errorf("%s (%s): %w", s.key, sources[s.key], err))
-			_ = s.value.put(&c, s.fallback(command)) // so that the rules below judge the rest
-		}
+	l := loaded{texts: map[string]string{}, sources: map[string]string{}}
+	layers := []layer{loadDefaults(table, command)}
+	files, profile, problems := loadFiles(table, flags, environ)
+	l.profile = profile
+	layers = append(layers, loadProfile(table, profile))
+	layers = append(layers, files...)
+	layers = append(layers, loadEnv(table, environ), loadFlags(table, flags))
+	for _, from := range layers {
+		problems = append(problems, from.problems...)
+		problems = append(problems, resolveAliases(table, from)...)
+		problems = append(problems, l.put(table, from)...)
 	}
 	var errs []error
 	for _, p := range problems {
 		errs = append(errs, phaseLoad.in(p))
 	}
-	for _, p := range c.validate(command) {
+	for _, p := range l.validate(command, profile) {
 		errs = append(errs, phaseValidate.in(p))
 	}
-	return c, errors.Join(errs...)
+	return l, errors.Join(errs...)
+}
+
+// put takes over what a layer says. What is not valid leaves the field as the
+// layers below set it, so that the rules between settings judge the rest.
+func (l *loaded) put(table []setting, from layer) (problems []error) {
+	for _, s := range table {
+		text, said := from.texts[s.key]
+		if !said || s.alias != "" {
+			continue
+		}
+		if err := s.value.put(&l.config, text); err != nil {
+			problems = append(problems, fmt.Errorf("%s (%s): %w", s.key, from.name(s), err))
+			continue
+		}
+		l.texts[s.key], l.sources[s.key] = text, from.name(s)
+	}
+	return problems
 }
 
 // loadDefaults is the lowest layer. Texts that are empty by default are left out.
-func loadDefaults(table []setting, command string) *koanf.Koanf {
-	defaults := map[string]any{}
+func loadDefaults(table []setting, command string) layer {
+	l := layer{texts: map[string]string{}, name: func(setting) string { return "default" }}
 	for _, s := range table {
 		if text := s.fallback(command); text != "" {
-			defaults[s.key] = text
+			l.texts[s.key] = text
 		}
 	}
-	return fromMap(defaults)
+	return l
 }
 
 // resolveAliases moves what a layer says under an older name to the present
 // one, within the layer, so that a flag still wins over an older variable.
 func resolveAliases(table []setting, l layer) (problems []error) {
+	byKey := map[string]setting{}
 	for _, s := range table {
-		if s.alias == "" || !l.values.Exists(s.key) {
+		byKey[s.key] = s
+	}
+	for _, s := range table {
+		text, said := l.texts[s.key]
+		if s.alias == "" || !said {
 			continue
 		}
-		text := l.values.String(s.key)
-		l.values.Delete(s.key)
-		if l.values.Exists(s.alias) {
-			problems = append(problems, fmt.Errorf("%s: both %s and %s are set; keep one", s.key, envName(s.alias), l.name(s)))
+		delete(l.texts, s.key)
+		if _, both := l.texts[s.alias]; both {
+			problems = append(problems, fmt.Errorf("%s: both %s and %s are set; keep one", s.key, l.name(byKey[s.alias]), l.name(s)))
 			continue
 		}
-		text, err := secondsToDuration(text)
-		if err == nil {
-			err = l.values.Set(s.alias, text)
-		}
+		text, err := s.value.rewrite(text)
 		if err != nil {
 			problems = append(problems, fmt.Errorf("%s (%s): %w", s.key, l.name(s), err))
+			continue
 		}
+		l.texts[s.alias] = text
 	}
 	return problems
-}
-
-func fromMap(values map[string]any) *koanf.Koanf {
-	k := koanf.New(".")
-	if err := k.Load(confmap.Provider(values, "."), nil); err != nil {
-		panic(err) // a map in memory cannot fail to load
-	}
-	return k
 }

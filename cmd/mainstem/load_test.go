@@ -12,14 +12,15 @@ import (
 // loadWith is load as a command does it, flags parsed by cobra.
 func loadWith(t *testing.T, command string, args, environ []string) (config, error) {
 	t.Helper()
-	var got config
+	var got loaded
 	cmd := &cobra.Command{Use: command, SilenceErrors: true, SilenceUsage: true, Args: noArgs, RunE: func(cmd *cobra.Command, _ []string) (err error) {
 		got, err = load(command, cmd.Flags(), environ)
 		return err
 	}}
-	addFlags(cmd)
+	addFlags(cmd, command)
 	cmd.SetArgs(args)
-	return got, cmd.Execute()
+	err := cmd.Execute()
+	return got.config, err
 }
 
 // sample returns two texts that a setting takes and that are not its default,
@@ -51,6 +52,8 @@ func sample(t *testing.T, s setting) (a, b string) {
 		return "50", "77"
 	case s.value.kind == "bytes":
 		return "2MiB", "3000000"
+	case s.value.kind == "true|false":
+		return "true", "true"
 	case s.value.kind == "wal|boltdb":
 		return "boltdb", "boltdb"
 	case s.value.kind == "text|json":
@@ -128,6 +131,8 @@ func TestEachKindRefusesNonsenseByName(t *testing.T) {
 		"wal|boltdb":            {"WAL", "x"},
 		"text|json":             {"xml"},
 		"debug|info|warn|error": {"loud"},
+		"true|false":            {"yes", "1", "TRUE"},
+		"filter":                {"loud", "mainstem=debug"},
 	}
 	for _, s := range settings() {
 		bad, known := nonsense[s.value.kind]
@@ -209,8 +214,8 @@ func TestAllProblemsAreReportedAtOnceEachInItsPhase(t *testing.T) {
 	lines := strings.Split(strings.TrimSpace(b.String()), "\n")
 	wants := []string{
 		"[load_config] DS_CLUSTER__NODEID is not known; did you mean DS_CLUSTER__NODE_ID?",
-		"[load_config] cluster.bootstrap_expect (--bootstrap-expect): ",
 		"[load_config] limits.max_body_bytes (DS_LIMITS__MAX_BODY_BYTES): ",
+		"[load_config] cluster.bootstrap_expect (--bootstrap-expect): ",
 		"[validate_config] storage.data_dir (--data-dir)",
 		"[validate_config] cluster.advertise_host (--advertise-host)",
 	}

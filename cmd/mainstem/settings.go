@@ -14,8 +14,10 @@ type setting struct {
 	dev   string // the default of mainstem dev where it differs
 	only  string // the command that has it; "" for dev and serve
 	value value
-	alias string // the key this row is an older name of; see the seconds kind
+	alias string // the key this row is an older name of
 	usage string
+
+	secret bool // never shown
 }
 
 // env is the name of a setting in the environment.
@@ -98,7 +100,7 @@ func clusterSettings() []setting {
 		{key: "cluster.submit_timeout", flag: "submit-timeout", std: "10s",
 			value: duration(func(c *config) *time.Duration { return &c.cluster.submitTimeout }),
 			usage: "how long a write waits for a leader before it is answered 503"},
-		{key: "cluster.admin_token", only: commandServe,
+		{key: "cluster.admin_token", only: commandServe, secret: true,
 			value: text(func(c *config) *string { return &c.cluster.adminToken }),
 			usage: "what `Authorization: Bearer` must carry for another machine to change the membership; without it only calls from loopback may. It has no flag: others could read it in the list of processes"},
 	}
@@ -147,6 +149,9 @@ func transportSettings() []setting {
 		{key: "http.cors_origins", flag: "cors-origins", std: "*",
 			value: origins(func(c *config) *[]string { return &c.http.corsOrigins }),
 			usage: "where pages come from that browsers may let call, comma-separated"},
+		{key: "http.allow_wildcard_cors", flag: "allow-wildcard-cors", std: "false",
+			value: flag(func(c *config) *bool { return &c.http.allowWildcardCORS }),
+			usage: "let the profiles for production run with http.cors_origins = \"*\""},
 		{key: longPollKey, flag: "long-poll-timeout", std: "30s",
 			value: duration(func(c *config) *time.Duration { return &c.http.longPollTimeout }),
 			usage: "how long a long-poll waits for data before 204"},
@@ -170,6 +175,7 @@ func transportSettings() []setting {
 }
 
 const (
+	logLevelKey     = "observability.log_level"
 	longPollKey     = "transport.connection.long_poll_timeout"
 	sseReconnectKey = "transport.connection.sse_reconnect_interval"
 )
@@ -193,9 +199,11 @@ func limitSettings() []setting {
 
 func logSettings() []setting {
 	return []setting{
-		{key: "observability.log_level", flag: "log-level", std: "info", dev: "error",
+		{key: logLevelKey, flag: "log-level", std: "info", dev: "error",
 			value: choice(func(c *config) *string { return &c.log.level }, "debug", "info", "warn", "error"),
 			usage: "the lowest level that is logged, to standard error"},
+		{key: "observability.rust_log", alias: logLevelKey, value: rustLog(),
+			usage: "the Rust server's name of the above; of a filter with targets the level for all counts"},
 		{key: "observability.log_format", flag: "log-format", std: "text",
 			value: choice(func(c *config) *string { return &c.log.format }, "text", "json"),
 			usage: "how log lines are written"},

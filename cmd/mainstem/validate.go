@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 
 	"mainstem/httpapi"
@@ -17,7 +18,7 @@ var nodeIDForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
 // validate checks the rules that bind several settings, or that a command adds,
 // and fills in what follows from others. Each error names the key and the flag.
-func (c *config) validate(command string) (problems []error) {
+func (c *config) validate(command, profile string) (problems []error) {
 	rule := func(ok bool, format string, args ...any) {
 		if !ok {
 			problems = append(problems, fmt.Errorf(format, args...))
@@ -27,6 +28,8 @@ func (c *config) validate(command string) (problems []error) {
 		rule(false, "http.stream_base_path (--stream-base-path): %w", err)
 	}
 	rule(!strings.HasPrefix(checksumPath, c.http.basePath+"/"), "http.stream_base_path (--stream-base-path): %s hides %s", c.http.basePath, checksumPath)
+	rule(!inProduction(profile) || c.http.allowWildcardCORS || !slices.Contains(c.http.corsOrigins, "*"),
+		"http.cors_origins (--cors-origins): profile %s does not let every page call; name the origins, or set http.allow_wildcard_cors", profile)
 	rule(c.raft.electionTimeout >= c.raft.heartbeatTimeout,
 		"raft.election_timeout (--raft-election-timeout): %s is below raft.heartbeat_timeout, %s", c.raft.electionTimeout, c.raft.heartbeatTimeout)
 	rule(c.raft.leaderLeaseTimeout <= c.raft.heartbeatTimeout,

@@ -15,9 +15,12 @@ import (
 // value reads the text of one setting into its field. What is not valid leaves
 // the field as it was and says why, without the name of the setting.
 type value struct {
-	kind string // for people: docs and flag help
-	list bool   // a repeated flag adds to it
-	put  func(c *config, text string) error
+	kind    string // for people: docs and flag help
+	list    bool   // a repeated flag adds to it, and a file may give it as an array
+	number  bool   // a file may give it as a number
+	truth   bool   // a file may give it as true or false
+	put     func(c *config, text string) error
+	rewrite func(text string) (string, error) // of an older name: as the present one writes it
 }
 
 // text is any line without control characters.
@@ -121,7 +124,7 @@ func duration(field func(*config) *time.Duration) value {
 // seconds is the older way to write a duration: a decimal number. It has no
 // field: what it says is rewritten for the key it is an alias of.
 func seconds() value {
-	return value{kind: "seconds", put: func(*config, string) error { return nil }}
+	return value{kind: "seconds", number: true, rewrite: secondsToDuration}
 }
 
 // secondsToDuration rewrites decimal seconds as a Go duration.
@@ -136,9 +139,42 @@ func secondsToDuration(s string) (string, error) {
 	return time.Duration(n * float64(time.Second)).String(), nil
 }
 
+// rustLog reads what the Rust server's log filter says as one of our levels: of
+// its directives the one without a target, which is for all.
+func rustLog() value {
+	return value{kind: "filter", rewrite: func(text string) (string, error) {
+		for part := range strings.SplitSeq(text, ",") {
+			switch word := strings.ToLower(strings.TrimSpace(part)); word {
+			case "trace":
+				return "debug", nil
+			case "off":
+				return "error", nil
+			case "debug", "info", "warn", "error":
+				return word, nil
+			}
+		}
+		return "", fmt.Errorf("%q names no level for all: want one of trace, debug, info, warn, error, off", text)
+	}}
+}
+
+// flag is true or false.
+func flag(field func(*config) *bool) value {
+	return value{kind: "true|false", truth: true, put: func(c *config, s string) error {
+		switch s {
+		case "true":
+			*field(c) = true
+		case "false":
+			*field(c) = false
+		default:
+			return fmt.Errorf("%q is neither true nor false", s)
+		}
+		return nil
+	}}
+}
+
 // count is a whole number from lo to hi.
 func count(field func(*config) *int, lo, hi int) value {
-	return value{kind: "number", put: func(c *config, s string) error {
+	return value{kind: "number", number: true, put: func(c *config, s string) error {
 		n, err := strconv.Atoi(s)
 		if err != nil {
 			return fmt.Errorf("%q is not a whole number", s)
@@ -153,7 +189,7 @@ func count(field func(*config) *int, lo, hi int) value {
 
 // size is a number of bytes from lo to hi, with an optional unit.
 func size(field func(*config) *int64, lo, hi int64) value {
-	return value{kind: "bytes", put: func(c *config, s string) error {
+	return value{kind: "bytes", number: true, put: func(c *config, s string) error {
 		n, err := parseSize(s)
 		if err != nil {
 			return err
