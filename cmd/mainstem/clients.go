@@ -47,7 +47,11 @@ func (b *busyConns) count() int {
 
 // serveClients answers on the client port until the port is closed.
 func (n *node) serveClients() error {
-	err := n.server.Serve(n.clients)
+	serve := func() error { return n.server.Serve(n.clients) }
+	if n.keys != nil {
+		serve = func() error { return n.server.ServeTLS(n.clients, "", "") }
+	}
+	err := serve()
 	if errors.Is(err, http.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
 		return nil
 	}

@@ -14,6 +14,7 @@ type config struct {
 	cluster clusterConfig
 	raft    raftConfig
 	http    httpConfig
+	tls     tlsConfig
 	limits  limitsConfig
 	log     logConfig
 }
@@ -66,6 +67,18 @@ type httpConfig struct {
 	sseKeepAlive         time.Duration
 	noLeaderGrace        time.Duration
 	slowReaderTimeout    time.Duration
+}
+
+// tlsConfig is how clients' connections are secured, and what is spoken on them.
+type tlsConfig struct {
+	mode       string
+	versions   []string
+	certPath   string
+	keyPath    string
+	clientCA   string
+	minVersion string
+	maxVersion string
+	alpn       []string
 }
 
 type limitsConfig struct {

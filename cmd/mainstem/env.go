@@ -41,7 +41,7 @@ func loadEnv(table []setting, environ []string) layer {
 			l.texts[key] = text
 		}
 	}
-	slices.SortFunc(l.problems, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	slices.SortFunc(l.problems, compareErrors)
 	return l
 }
 
@@ -51,3 +51,5 @@ func unknownName(name string, names []string) error {
 	}
 	return fmt.Errorf("%s is not known; docs/configuration.md lists what is", name)
 }
+
+func compareErrors(a, b error) int { return strings.Compare(a.Error(), b.Error()) }

@@ -12,6 +12,15 @@ type layer struct {
 	texts    map[string]string    // by key
 	name     func(setting) string // how this layer writes a setting
 	problems []error              // what it says that is no setting
+	older    map[string]setting   // by key: the older name under which it was set
+}
+
+// wrote is how this layer wrote what it says of a setting.
+func (l layer) wrote(s setting) string {
+	if older, so := l.older[s.key]; so {
+		s = older
+	}
+	return l.name(s)
 }
 
 // loaded is a config with where each part of it came from.
@@ -36,7 +45,7 @@ func load(command string, flags *pflag.FlagSet, environ []string) (loaded, error
 	layers = append(layers, loadEnv(table, environ), loadFlags(table, flags))
 	for _, from := range layers {
 		problems = append(problems, from.problems...)
-		problems = append(problems, resolveAliases(table, from)...)
+		problems = append(problems, from.resolveAliases(table)...)
 		problems = append(problems, l.put(table, from)...)
 	}
 	var errs []error
@@ -58,10 +67,10 @@ func (l *loaded) put(table []setting, from layer) (problems []error) {
 			continue
 		}
 		if err := s.value.put(&l.config, text); err != nil {
-			problems = append(problems, fmt.Errorf("%s (%s): %w", s.key, from.name(s), err))
+			problems = append(problems, fmt.Errorf("%s (%s): %w", s.key, from.wrote(s), err))
 			continue
 		}
-		l.texts[s.key], l.sources[s.key] = text, from.name(s)
+		l.texts[s.key], l.sources[s.key] = text, from.wrote(s)
 	}
 	return problems
 }
@@ -79,8 +88,9 @@ func loadDefaults(table []setting, command string) layer {
 
 // resolveAliases moves what a layer says under an older name to the present
 // one, within the layer, so that a flag still wins over an older variable.
-func resolveAliases(table []setting, l layer) (problems []error) {
+func (l *layer) resolveAliases(table []setting) (problems []error) {
 	byKey := map[string]setting{}
+	l.older = map[string]setting{}
 	for _, s := range table {
 		byKey[s.key] = s
 	}
@@ -99,7 +109,7 @@ func resolveAliases(table []setting, l layer) (problems []error) {
 			problems = append(problems, fmt.Errorf("%s (%s): %w", s.key, l.name(s), err))
 			continue
 		}
-		l.texts[s.alias] = text
+		l.texts[s.alias], l.older[s.alias] = text, s
 	}
 	return problems
 }

@@ -28,6 +28,7 @@ type node struct {
 	opened  stack // closes what the steps opened
 
 	// listen
+	keys           *keychain // nil without TLS
 	clients, peers net.Listener
 	discovery      cluster.Discovery
 	door           *frontDoor
@@ -66,8 +67,12 @@ func (n *node) listen() (err error) {
 		ReadHeaderTimeout: n.cfg.server.readHeaderTimeout,
 		IdleTimeout:       n.cfg.server.idleTimeout,
 		MaxHeaderBytes:    int(n.cfg.limits.headerBytes),
+		Protocols:         n.cfg.tls.protocols(),
 		ConnState:         n.busy.note,
 		ErrorLog:          slog.NewLogLogger(n.log.Handler(), slog.LevelDebug), // of clients that broke off
+	}
+	if n.keys != nil {
+		n.server.TLSConfig = n.keys.serverConfig()
 	}
 	return nil
 }

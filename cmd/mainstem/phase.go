@@ -14,6 +14,8 @@ type phase string
 const (
 	phaseLoad     phase = "load_config"
 	phaseValidate phase = "validate_config"
+	phaseTLSFiles phase = "check_tls_files"
+	phaseTLS      phase = "build_tls_context"
 	phaseBind     phase = "bind_listener"
 	phaseOpen     phase = "open_storage"
 	phaseJoin     phase = "join_cluster"

@@ -26,6 +26,10 @@ func builtIn() map[string]map[string]string {
 		defaultProfile: {},
 		"dev":          {"server.bind_address": "127.0.0.1:4437", "observability.log_level": "debug"},
 		prodProfile:    {"storage.data_dir": "/var/lib/mainstem"},
+		"prod-tls": {"storage.data_dir": "/var/lib/mainstem", "transport.mode": modeTLS,
+			"transport.http.versions": http1 + "," + http2},
+		"prod-mtls": {"storage.data_dir": "/var/lib/mainstem", "transport.mode": modeMTLS,
+			"transport.http.versions": http1 + "," + http2},
 	}
 }
 

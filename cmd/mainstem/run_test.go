@@ -104,7 +104,7 @@ func get(t *testing.T, url string) (int, string) {
 func dev(t *testing.T, args ...string) (*process, string) {
 	t.Helper()
 	p := launch(t, append([]string{"dev", "--addr", "127.0.0.1:0", "--long-poll-timeout", "20s"}, args...)...)
-	form := regexp.MustCompile(`(?m)^  (http://127\.0\.0\.1:\d+/v1/stream)$`)
+	form := regexp.MustCompile(`(?m)^  (https?://127\.0\.0\.1:\d+/v1/stream)$`)
 	var base string
 	eventually(t, "the greeting of mainstem dev", func() bool {
 		if m := form.FindStringSubmatch(p.stdout.String()); m != nil {

@@ -27,7 +27,7 @@ func runDev(ctx context.Context, cfg config, in invocation) (err error) {
 		where = "a temporary directory, removed at exit"
 	}
 	return runNode(ctx, cfg, in, func(bound net.Addr) {
-		fmt.Fprint(in.stdout, greeting("http://"+reachable(bound)+cfg.http.basePath, where))
+		fmt.Fprint(in.stdout, greeting(cfg.tls.scheme()+"://"+reachable(bound)+cfg.http.basePath, where))
 	})
 }
 
@@ -66,6 +66,9 @@ Create a stream, append to it, read it (with &live=sse: follow it):
 func runNode(ctx context.Context, cfg config, in invocation, greet func(net.Addr)) (err error) {
 	n := &node{cfg: cfg, log: newLogger(cfg.log, in.stderr), metrics: newRegistry()}
 	defer func() { err = errors.Join(err, n.close()) }()
+	if n.keys, err = newKeychain(cfg.tls, n.log, n.metrics); err != nil {
+		return err
+	}
 	if err := n.listen(); err != nil {
 		return phaseBind.in(err)
 	}
@@ -73,6 +76,9 @@ func runNode(ctx context.Context, cfg config, in invocation, greet func(net.Addr
 	defer end()
 	serving, ctx := errgroup.WithContext(ctx)
 	serving.Go(func() error { return n.serveClients() })
+	if n.keys != nil {
+		serving.Go(func() error { return n.keys.run(ctx) })
+	}
 	err = n.start(ctx)
 	if err == nil {
 		serving.Go(func() error { return n.api.Run(ctx) })

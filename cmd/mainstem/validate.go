@@ -30,6 +30,7 @@ func (c *config) validate(command, profile string) (problems []error) {
 	rule(!strings.HasPrefix(checksumPath, c.http.basePath+"/"), "http.stream_base_path (--stream-base-path): %s hides %s", c.http.basePath, checksumPath)
 	rule(!inProduction(profile) || c.http.allowWildcardCORS || !slices.Contains(c.http.corsOrigins, "*"),
 		"http.cors_origins (--cors-origins): profile %s does not let every page call; name the origins, or set http.allow_wildcard_cors", profile)
+	problems = append(problems, c.tls.rules()...)
 	rule(c.raft.electionTimeout >= c.raft.heartbeatTimeout,
 		"raft.election_timeout (--raft-election-timeout): %s is below raft.heartbeat_timeout, %s", c.raft.electionTimeout, c.raft.heartbeatTimeout)
 	rule(c.raft.leaderLeaseTimeout <= c.raft.heartbeatTimeout,

@@ -95,6 +95,27 @@ func origins(field func(*config) *[]string) value {
 	}}
 }
 
+// someOf is a comma-separated list of some of a few words, none of them twice.
+func someOf(field func(*config) *[]string, known ...string) value {
+	return value{kind: strings.Join(known, "|") + ",…", list: true, put: func(c *config, s string) error {
+		var list []string
+		for part := range strings.SplitSeq(s, ",") {
+			if part = strings.TrimSpace(part); part == "" {
+				continue
+			}
+			if !slices.Contains(known, part) {
+				return fmt.Errorf("%q is none of %s", part, strings.Join(known, ", "))
+			}
+			if slices.Contains(list, part) {
+				return fmt.Errorf("%q is there twice", part)
+			}
+			list = append(list, part)
+		}
+		*field(c) = list
+		return nil
+	}}
+}
+
 func checkAddress(s string) error {
 	_, port, err := net.SplitHostPort(s)
 	if err != nil {

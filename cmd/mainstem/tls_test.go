@@ -1,0 +1,357 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// authority signs certificates for these tests.
+type authority struct {
+	t    *testing.T
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+	last int64
+}
+
+func newAuthority(t *testing.T) *authority {
+	a := &authority{t: t}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"}, NotBefore: time.Now().Add(-time.Hour),
+		NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
+	a.key = newKey(t)
+	der, err := x509.CreateCertificate(rand.Reader, template, template, a.key.Public(), a.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.cert, err = x509.ParseCertificate(der); err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func newKey(t *testing.T) *ecdsa.PrivateKey {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// issue makes a certificate for loopback, good for servers and clients.
+func (a *authority) issue() (certPEM, keyPEM []byte) {
+	a.t.Helper()
+	a.last++
+	key := newKey(a.t)
+	template := &x509.Certificate{SerialNumber: big.NewInt(100 + a.last), Subject: pkix.Name{CommonName: "test"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}
+	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})
+}
+
+func (a *authority) pem() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})
+}
+
+func (a *authority) pair() tls.Certificate {
+	pair, err := tls.X509KeyPair(a.issue())
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return pair
+}
+
+// client trusts the authority.
+func (a *authority) client(change func(*tls.Config)) *http.Client {
+	c := &tls.Config{RootCAs: x509.NewCertPool()}
+	c.RootCAs.AddCert(a.cert)
+	if change != nil {
+		change(c)
+	}
+	t := &http.Transport{TLSClientConfig: c, ForceAttemptHTTP2: true}
+	a.t.Cleanup(t.CloseIdleConnections)
+	return &http.Client{Transport: t, Timeout: readyWithin}
+}
+
+// tlsDir holds a node's files.
+type tlsDir struct{ cert, key, ca string }
+
+func newTLSDir(t *testing.T, a *authority) tlsDir {
+	dir := t.TempDir()
+	d := tlsDir{filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"), filepath.Join(dir, "ca.pem")}
+	d.write(t, a)
+	if err := os.WriteFile(d.ca, a.pem(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func (d tlsDir) write(t *testing.T, a *authority) {
+	cert, key := a.issue()
+	for path, content := range map[string][]byte{d.cert: cert, d.key: key} {
+		if err := os.WriteFile(path+".new", content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(path+".new", path); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func (d tlsDir) args(mode string, more ...string) []string {
+	args := append([]string{"--transport-mode=" + mode, "--tls-cert=" + d.cert, "--tls-key=" + d.key}, more...)
+	if mode == modeMTLS {
+		args = append(args, "--tls-client-ca="+d.ca)
+	}
+	return args
+}
+
+func TestWhoConnectsOverTLSAndHow(t *testing.T) {
+	ours, others := newAuthority(t), newAuthority(t)
+	dir := newTLSDir(t, ours)
+	show := func(a *authority) func(*tls.Config) {
+		return func(c *tls.Config) { c.Certificates = []tls.Certificate{a.pair()} }
+	}
+	type try struct {
+		change func(*tls.Config)
+		want   string // the protocol, or what the error says
+	}
+	for name, node := range map[string]struct {
+		args  []string
+		tries map[string]try
+	}{
+		"tls, HTTP/1.1": {dir.args(modeTLS), map[string]try{
+			"plain":            {nil, "HTTP/1.1 TLS 1.3"},
+			"1.2":              {func(c *tls.Config) { c.MaxVersion = tls.VersionTLS12 }, "HTTP/1.1 TLS 1.2"},
+			"1.1":              {func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS11, tls.VersionTLS11 }, "protocol version"},
+			"another's server": {func(c *tls.Config) { c.RootCAs = x509.NewCertPool() }, "unknown authority"},
+		}},
+		"tls 1.3, HTTP/2": {dir.args(modeTLS, "--http-versions=http1,http2", "--tls-min-version=1.3"), map[string]try{
+			"plain": {nil, "HTTP/2.0 TLS 1.3"},
+			"1.2":   {func(c *tls.Config) { c.MaxVersion = tls.VersionTLS12 }, "protocol version"},
+		}},
+		"at most 1.2": {dir.args(modeTLS, "--tls-max-version=1.2"), map[string]try{
+			"plain": {nil, "HTTP/1.1 TLS 1.2"},
+		}},
+		"mtls": {dir.args(modeMTLS), map[string]try{
+			"without":   {nil, "certificate required"},
+			"trusted":   {show(ours), "HTTP/1.1 TLS 1.3"},
+			"untrusted": {show(others), "certificate"},
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, base := dev(t, node.args...)
+			for name, try := range node.tries {
+				res, err := ours.client(try.change).Get(base + "/none")
+				got := ""
+				if err != nil {
+					got = err.Error()
+				} else {
+					res.Body.Close()
+					got = res.Proto + " " + tls.VersionName(res.TLS.Version)
+				}
+				if !strings.Contains(got, try.want) {
+					t.Errorf("%s: got %q, want %q", name, got, try.want)
+				}
+			}
+		})
+	}
+}
+
+// TestLiveReadsOverEveryTransport: an SSE reader sees what is appended, also over
+// HTTP/2, with TLS and without.
+func TestLiveReadsOverEveryTransport(t *testing.T) {
+	a := newAuthority(t)
+	h2c := &http.Transport{Protocols: new(http.Protocols)}
+	h2c.Protocols.SetUnencryptedHTTP2(true)
+	for name, c := range map[string]struct {
+		args   []string
+		client *http.Client
+		proto  string
+	}{
+		"http":          {nil, http.DefaultClient, "HTTP/1.1"},
+		"tls":           {newTLSDir(t, a).args(modeTLS), a.client(nil), "HTTP/1.1"},
+		"tls, HTTP/2":   {newTLSDir(t, a).args(modeTLS, "--http-versions=http2,http1"), a.client(nil), "HTTP/2.0"},
+		"HTTP/2, clear": {[]string{"--http-versions=http1,h2c"}, &http.Client{Transport: h2c}, "HTTP/2.0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, base := dev(t, c.args...)
+			send(t, c.client, http.MethodPut, base+"/s", "", 201)
+			res, err := c.client.Get(base + "/s?offset=-1&live=sse")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			if res.Proto != c.proto {
+				t.Fatalf("got %s, want %s", res.Proto, c.proto)
+			}
+			send(t, c.client, http.MethodPost, base+"/s", "over-"+c.proto, 204)
+			lines := bufio.NewScanner(res.Body)
+			for lines.Scan() {
+				if strings.Contains(lines.Text(), "over-"+c.proto) {
+					return
+				}
+			}
+			t.Fatalf("the append did not come: %v", lines.Err())
+		})
+	}
+}
+
+func send(t *testing.T, c *http.Client, method, url, body string, want int) {
+	t.Helper()
+	req, err := http.NewRequest(method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "text/plain")
+	res, err := c.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if res.StatusCode != want {
+		t.Fatalf("%s %s: got %s, want %d", method, url, res.Status, want)
+	}
+}
+
+// TestCertificatesAreRenewedUnderLoadWithoutADroppedRequest also leaves the files
+// unsound for a while.
+func TestCertificatesAreRenewedUnderLoadWithoutADroppedRequest(t *testing.T) {
+	a := newAuthority(t)
+	dir := newTLSDir(t, a)
+	p, base := dev(t, append(dir.args(modeTLS), "--log-level=info")...)
+	ctx, stop := context.WithCancel(t.Context())
+	var done sync.WaitGroup
+	var answered atomic.Int64
+	for range 8 {
+		client := a.client(nil)
+		client.Transport.(*http.Transport).DisableKeepAlives = true // a handshake for each
+		done.Go(func() {
+			for ctx.Err() == nil {
+				res, err := client.Get(base + "/none")
+				if err != nil {
+					t.Errorf("dropped: %v", err)
+					return
+				}
+				_, _ = io.Copy(io.Discard, res.Body)
+				res.Body.Close()
+				answered.Add(1)
+			}
+		})
+	}
+	serial := func() string {
+		conn, err := tls.Dial("tcp", strings.TrimSuffix(strings.TrimPrefix(base, "https://"), "/v1/stream"), a.client(nil).Transport.(*http.Transport).TLSClientConfig)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		return conn.ConnectionState().PeerCertificates[0].SerialNumber.String()
+	}
+	before := serial()
+	if err := os.WriteFile(dir.key, []byte("half written"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the unsound key is told", func() bool { return strings.Contains(p.stderr.String(), "not sound") })
+	if got := serial(); got != before {
+		t.Errorf("with an unsound key: got certificate %s, want the last sound one, %s", got, before)
+	}
+	dir.write(t, a)
+	eventually(t, "the new certificate is shown", func() bool { return serial() != before })
+	stop()
+	done.Wait()
+	t.Logf("%d requests answered, each with a handshake of its own", answered.Load())
+	if strings.Contains(p.stderr.String(), "PRIVATE KEY") {
+		t.Error("a key is in the log")
+	}
+}
+
+// TestAClientOfHTTP1IsServedBesideHTTP2 settles what is spoken by ALPN.
+func TestAClientOfHTTP1IsServedBesideHTTP2(t *testing.T) {
+	a := newAuthority(t)
+	_, base := dev(t, newTLSDir(t, a).args(modeTLS, "--http-versions=http1,http2")...)
+	client := a.client(nil)
+	old := client.Transport.(*http.Transport)
+	old.Protocols = new(http.Protocols)
+	old.Protocols.SetHTTP1(true)
+	res, err := client.Get(base + "/none")
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if res.Proto != "HTTP/1.1" {
+		t.Fatalf("got %s", res.Proto)
+	}
+}
+
+func TestTransportRules(t *testing.T) {
+	inDirWith(t, nil)
+	for name, c := range map[string]struct {
+		args []string
+		want []string
+	}{
+		"tls without files":      {[]string{"--transport-mode=tls"}, []string{"[validate_config] transport.tls.cert_path (--tls-cert)", "[validate_config] transport.tls.key_path (--tls-key)"}},
+		"mtls without authority": {[]string{"--transport-mode=mtls", "--tls-cert=c", "--tls-key=k"}, []string{"transport.tls.client_ca_path (--tls-client-ca): transport.mode mtls needs"}},
+		"tls with authority":     {[]string{"--transport-mode=tls", "--tls-cert=c", "--tls-key=k", "--tls-client-ca=a"}, []string{"transport.tls.client_ca_path (--tls-client-ca): transport.mode tls asks"}},
+		"http with files":        {[]string{"--tls-cert=c", "--tls-alpn=h2"}, []string{"transport.tls.cert_path (--tls-cert): transport.mode is http", "transport.tls.alpn_protocols (--tls-alpn): transport.mode is http"}},
+		"http2 without tls":      {[]string{"--http-versions=http2"}, []string{"http2 needs transport.mode tls or mtls"}},
+		"h2c with tls":           {[]string{"--transport-mode=tls", "--tls-cert=c", "--tls-key=k", "--http-versions=h2c"}, []string{"h2c needs transport.mode http"}},
+		"minimum above maximum":  {[]string{"--tls-min-version=1.3", "--tls-max-version=1.2"}, []string{"1.3 is above transport.tls.max_version, 1.2"}},
+		"ALPN that is not spoken": {[]string{"--transport-mode=tls", "--tls-cert=c", "--tls-key=k", "--tls-alpn=h2,http/1.1"},
+			[]string{"h2 is offered, but transport.http.versions has no http2"}},
+		"spoken but not in ALPN": {[]string{"--transport-mode=tls", "--tls-cert=c", "--tls-key=k", "--http-versions=http1,http2", "--tls-alpn=http/1.1"},
+			[]string{"h2 is not offered, though transport.http.versions has http2"}},
+		"an unknown version": {[]string{"--http-versions=http3"}, []string{`[load_config] transport.http.versions (--http-versions): "http3" is none of`}},
+		"no version":         {[]string{"--http-versions="}, []string{"transport.http.versions (--http-versions): none is named"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := loadAll(t, c.args, nil)
+			mustName(t, err, c.want...)
+		})
+	}
+}
+
+func TestUnsoundCertificatesStopTheStartInTheirPhase(t *testing.T) {
+	a := newAuthority(t)
+	for name, c := range map[string]struct {
+		spoil func(tlsDir)
+		want  string
+	}{
+		"no key":            {func(d tlsDir) { os.Remove(d.key) }, "[check_tls_files] transport.tls.key_path: open"},
+		"no PEM":            {func(d tlsDir) { os.WriteFile(d.cert, []byte("x"), 0o600) }, "[build_tls_context] transport.tls.cert_path"},
+		"another's key":     {func(d tlsDir) { _, key := a.issue(); os.WriteFile(d.key, key, 0o600) }, "[build_tls_context] transport.tls.cert_path"},
+		"no authority's":    {func(d tlsDir) { os.WriteFile(d.ca, []byte("x"), 0o600) }, "[build_tls_context] transport.tls.client_ca_path"},
+		"no authority file": {func(d tlsDir) { os.Remove(d.ca) }, "[check_tls_files] transport.tls.client_ca_path: open"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := newTLSDir(t, a)
+			c.spoil(dir)
+			p := launch(t, append([]string{"dev", "--addr=127.0.0.1:0"}, dir.args(modeMTLS)...)...)
+			if code := p.exit(); code != 1 || !strings.HasPrefix(p.stderr.String(), c.want) {
+				t.Fatalf("exit %d, %q; want 1 and %q", code, p.stderr.String(), c.want)
+			}
+		})
+	}
+}
