@@ -22,8 +22,9 @@ var arrows = map[string][]string{
 	"fsm":                 {"stream", "storage"},
 	"cluster":             {"stream"},
 	"cluster/clustertest": {"stream", "cluster"},
-	"httpapi":             {"stream"},
-	"cmd/mainstem":        {"stream", "storage", "fsm", "cluster", "httpapi"},
+	"auth":                {"stream"},
+	"httpapi":             {"stream", "auth"},
+	"cmd/mainstem":        {"stream", "storage", "fsm", "cluster", "auth", "httpapi"},
 	"test":                {},
 	"test/harness":        {},
 	"test/chaos":          {}, // the program from outside
@@ -37,6 +38,7 @@ var strangers = map[string][]string{
 	"storage": {"net", "net/http", "github.com/labstack/echo/v4", "github.com/hashicorp/memberlist"},
 	"fsm":     {"net", "net/http", "os", "github.com/labstack/echo/v4", "github.com/hashicorp/memberlist", "github.com/cockroachdb/pebble/v2"},
 	"cluster": {"net/http", "os", "github.com/labstack/echo/v4", "github.com/cockroachdb/pebble/v2", "github.com/hashicorp/raft-wal", "github.com/hashicorp/raft-boltdb/v2"},
+	"auth":    {"github.com/labstack/echo/v4", "github.com/hashicorp/raft", "github.com/cockroachdb/pebble/v2", "github.com/hashicorp/memberlist"},
 	"httpapi": {"os", "io/fs", "github.com/hashicorp/raft", "github.com/cockroachdb/pebble/v2", "github.com/hashicorp/memberlist"},
 }
 

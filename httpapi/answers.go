@@ -9,15 +9,16 @@ import (
 // Codes that client libraries match on. The finer reason is a member of its
 // own.
 const (
-	codeBadRequest  = "BAD_REQUEST"
-	codeNotFound    = "NOT_FOUND"
-	codeConflict    = "CONFLICT"
-	codeGone        = "GONE"
-	codeForbidden   = "FORBIDDEN"
-	codeTooLarge    = "PAYLOAD_TOO_LARGE"
-	codeRateLimited = "RATE_LIMITED"
-	codeUnavailable = "UNAVAILABLE"
-	codeInternal    = "INTERNAL"
+	codeBadRequest   = "BAD_REQUEST"
+	codeNotFound     = "NOT_FOUND"
+	codeConflict     = "CONFLICT"
+	codeGone         = "GONE"
+	codeForbidden    = "FORBIDDEN"
+	codeUnauthorized = "UNAUTHORIZED"
+	codeTooLarge     = "PAYLOAD_TOO_LARGE"
+	codeRateLimited  = "RATE_LIMITED"
+	codeUnavailable  = "UNAVAILABLE"
+	codeInternal     = "INTERNAL"
 )
 
 // reasonUnknown says that a write may or may not have happened.

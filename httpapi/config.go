@@ -32,7 +32,7 @@ type Config struct {
 	ChunkBytes           int           // of one read; 1 MiB
 	LiveReadersMax       int           // long-polls and SSE connections at once, 429 above; 100000
 	CORSOrigins          []string      // that browsers may call from; "*"
-	CachePrivate         bool          // keeps answers out of shared caches: for streams behind access control
+	Access               Access        // who may do what; nil lets everyone do everything
 
 	Now     func() time.Time     // time.Now
 	Jitter  func(max int) int    // random from 0 to max-1; math/rand/v2

@@ -53,6 +53,7 @@ var (
 	valJSON        = []string{"application/json"}
 	valText        = []string{"text/plain; charset=utf-8"}
 	valRetryAfter  = []string{"1"}
+	valBearer      = []string{`Bearer realm="mainstem"`}
 )
 
 // once returns the value of a header that may come at most once and not be

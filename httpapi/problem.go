@@ -90,6 +90,10 @@ func (s *Server) fail(c echo.Context, err error) {
 		s.log.Error("answer broken off", "operation", r.Method, "err", err)
 		return
 	}
+	if refused, ok := asRefusal(err); ok {
+		s.writeRefusal(c, refused)
+		return
+	}
 	var no *stream.Rejection
 	var p *problem
 	switch {

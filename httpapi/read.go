@@ -116,7 +116,7 @@ func (s *Server) setCache(r *http.Request, h http.Header, q *query, chunk *strea
 		return
 	}
 	h[headerETag] = []string{chunkETag(chunk)}
-	private := s.cfg.CachePrivate || len(r.Header[headerAuthorization]) > 0
+	private := s.cfg.Access != nil || len(r.Header[headerAuthorization]) > 0
 	if chunk.Deadline != 0 {
 		left := (chunk.Deadline - stream.TimeOf(s.cfg.Now())) / 1000
 		if left < cacheSecs+cacheStaleSecs {

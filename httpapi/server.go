@@ -102,24 +102,24 @@ func (s *Server) isDraining() bool { return s.draining.Err() != nil }
 func (s *Server) route() {
 	e := s.echo
 	streams := s.base + "*"
-	e.PUT(streams, s.serve(opCreate, s.create))
-	e.POST(streams, s.serve(opAppend, s.append))
-	e.GET(streams, s.serve(opRead, s.read))
-	e.HEAD(streams, s.serve(opHead, s.head))
-	e.DELETE(streams, s.serve(opDelete, s.delete))
-	e.OPTIONS(streams, s.serve(opPreflight, s.preflight))
-	get := func(path string, op operation, h handler) {
-		e.GET(path, s.serve(op, h))
-		e.HEAD(path, s.serve(op, h))
-		e.OPTIONS(path, s.serve(opPreflight, s.preflight))
+	e.PUT(streams, s.serve(opCreate, createsStream, s.create))
+	e.POST(streams, s.serve(opAppend, appendsToStream, s.append))
+	e.GET(streams, s.serve(opRead, readsStream, s.read))
+	e.HEAD(streams, s.serve(opHead, readsStream, s.head))
+	e.DELETE(streams, s.serve(opDelete, deletesStream, s.delete))
+	e.OPTIONS(streams, s.serve(opPreflight, everyone, s.preflight))
+	get := func(path string, op operation, asks needs, h handler) {
+		e.GET(path, s.serve(op, asks, h))
+		e.HEAD(path, s.serve(op, asks, h))
+		e.OPTIONS(path, s.serve(opPreflight, everyone, s.preflight))
 	}
-	get(pathLive, opHealth, s.healthy)
-	get(pathHealth, opHealth, s.healthy)
-	get(pathReady, opHealth, s.ready)
-	get(pathMetrics, opMetrics, s.showMetrics)
-	get(pathStatus, opStatus, s.status)
+	get(pathLive, opHealth, everyone, s.healthy)
+	get(pathHealth, opHealth, everyone, s.healthy)
+	get(pathReady, opHealth, everyone, s.ready)
+	get(pathMetrics, opMetrics, everyone, s.showMetrics)
+	get(pathStatus, opStatus, administration, s.status)
 	e.HTTPErrorHandler = func(err error, c echo.Context) {
-		_ = s.serve(opOther, func(echo.Context) (operation, error) { return opOther, unrouted(err) })(c) // serve answers every error itself
+		_ = s.serve(opOther, everyone, func(echo.Context) (operation, error) { return opOther, unrouted(err) })(c) // serve answers every error itself
 	}
 }
 
@@ -128,13 +128,16 @@ func (s *Server) route() {
 type handler func(echo.Context) (operation, error)
 
 // serve wraps a handler with what all have in common.
-func (s *Server) serve(op operation, h handler) echo.HandlerFunc {
+func (s *Server) serve(op operation, asks needs, h handler) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		counted, begin := op, time.Now()
 		defer func() { s.finish(c, counted, begin, recover()) }()
 		s.stamp(c)
-		var err error
-		if counted, err = h(c); err != nil {
+		err := s.permit(c, asks)
+		if err == nil {
+			counted, err = h(c)
+		}
+		if err != nil {
 			s.fail(c, err)
 		}
 		return nil

@@ -39,7 +39,7 @@ type change struct {
 
 // adminHandler serves the operator's endpoints. Any node takes a call; the
 // leader carries it out.
-func adminHandler(c operated, token string, sum func(context.Context) (storage.Sum, error)) *http.ServeMux {
+func adminHandler(c operated, mayChange func(*http.Request) string, sum func(context.Context) (storage.Sum, error)) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+checksumPath, checksumHandler(sum))
 	mux.HandleFunc("GET "+membersPath, func(w http.ResponseWriter, r *http.Request) {
@@ -47,7 +47,7 @@ func adminHandler(c operated, token string, sum func(context.Context) (storage.S
 	})
 	changing := func(pattern string, do func(r *http.Request, q change) error) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			if why := mayChange(r, token); why != "" {
+			if why := mayChange(r); why != "" {
 				problemJSON(w, r, http.StatusForbidden, "FORBIDDEN", "NOT_AN_OPERATOR", why)
 				return
 			}

@@ -17,21 +17,32 @@ import (
 // letIn makes the protocol's handler and puts it behind the front door.
 func (n *node) letIn() (err error) {
 	h, l := n.cfg.http, n.cfg.limits
+	var access httpapi.Access
+	mayChange := byPlace(n.cfg.cluster.adminToken)
+	if n.gate.Open() {
+		access = n.gate
+		mayChange = func(*http.Request) string { return "" } // the gate has decided
+	}
 	n.api, err = httpapi.New(httpapi.Config{
 		BasePath: h.basePath, CORSOrigins: h.corsOrigins,
 		LongPollTimeout: h.longPollTimeout, SSEReconnectInterval: h.sseReconnectInterval, SSEKeepAlive: h.sseKeepAlive,
 		SlowReaderTimeout: h.slowReaderTimeout, NoLeaderGrace: h.noLeaderGrace,
 		BodyBytesMax: l.bodyBytes, ChunkBytes: int(l.chunkBytes), LiveReadersMax: l.liveReaders,
-		Log: n.log, Metrics: n.metrics,
+		Access: access,
+		Log:    n.log, Metrics: n.metrics,
 	}, n.cluster, n.cluster, n.machine, clusterFace{n.cluster})
 	if err != nil {
 		return err
 	}
-	admin := adminHandler(n.cluster, n.cfg.cluster.adminToken, n.engine.Checksum)
+	admin := adminHandler(n.cluster, mayChange, n.engine.Checksum)
+	var guard http.Handler = admin
+	if n.gate.Open() {
+		guard = guarded(n.gate, admin)
+	}
 	n.door.letIn(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, adminPath) { // the mux cleans paths, and those of streams must stay as they are
 			if _, pattern := admin.Handler(r); pattern != "" {
-				admin.ServeHTTP(w, r)
+				guard.ServeHTTP(w, r)
 				return
 			}
 		}

@@ -44,7 +44,7 @@ func rootCommand(in invocation) *cobra.Command {
 		SilenceUsage:  true,
 	}
 	root.SetFlagErrorFunc(explainFlag)
-	root.AddCommand(devCommand(in), serveCommand(in), versionCommand(), docsCommand(), clusterCommand(in), configCommand(in))
+	root.AddCommand(devCommand(in), serveCommand(in), versionCommand(), docsCommand(), clusterCommand(in), configCommand(in), authCommand())
 	return root
 }
 

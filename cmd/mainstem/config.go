@@ -15,6 +15,7 @@ type config struct {
 	raft    raftConfig
 	http    httpConfig
 	tls     tlsConfig
+	auth    authConfig
 	limits  limitsConfig
 	log     logConfig
 }
@@ -80,6 +81,33 @@ type tlsConfig struct {
 	maxVersion string
 	alpn       []string
 }
+
+// authConfig is who is let in. Nobody is kept out when no way in is named.
+type authConfig struct {
+	allowAnonymous bool
+	keysPath       string
+	signedSecret   string
+	signedPath     string
+	jwtKeyPath     string
+	jwksPath       string
+	jwksURL        string
+	issuer         string
+	audience       string
+	algorithms     []string
+	cookie         string
+	forwardURL     string
+	copyHeaders    []string
+	forwardTimeout time.Duration
+	forwardAtOnce  int
+	forwardCache   time.Duration
+}
+
+// named tells whether any way in is.
+func (a authConfig) named() bool {
+	return a.keysPath != "" || a.signedSecret != "" || a.signedPath != "" || a.takesJWT() || a.forwardURL != ""
+}
+
+func (a authConfig) takesJWT() bool { return a.jwtKeyPath != "" || a.jwksPath != "" || a.jwksURL != "" }
 
 type limitsConfig struct {
 	bodyBytes   int64

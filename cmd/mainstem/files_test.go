@@ -121,6 +121,7 @@ func TestWhatIsWrongInFilesIsNamedWithItsPlace(t *testing.T) {
 		"numbers in an array": {map[string]string{"config/local.toml": "[cluster]\njoin = [1]\n"}, nil, nil, []string{"1 in the array has the wrong type"}},
 		"unknown profile":     {nil, []string{"--profile=pord"}, nil, []string{`profile (--profile): "pord" is not built in, and there is no file config/pord.toml; did you mean prod?`}},
 		"a path as profile":   {nil, nil, []string{"DS_PROFILE=../x"}, []string{`profile (DS_PROFILE): "../x" is no name of a file`}},
+		"anyone in prod":      {nil, []string{"--profile=prod-tls"}, nil, []string{"[validate_config] auth: profile prod-tls lets nobody in unknown"}},
 		"wildcard in prod":    {nil, []string{"--profile=prod"}, nil, []string{"[validate_config] http.cors_origins (--cors-origins)"}},
 		"wrong beneath, right above": {map[string]string{"config/default.toml": "[raft]\ntrailing_logs = 0\n"}, []string{"--raft-trailing-logs=50"}, nil,
 			[]string{"raft.trailing_logs (config/default.toml): 0 is not between"}},
@@ -146,7 +147,7 @@ func TestAProfileOfOnesOwnIsAFile(t *testing.T) {
 func TestProductionNamesItsOrigins(t *testing.T) {
 	inDirWith(t, nil)
 	for name, args := range map[string][]string{
-		"named": {"--profile=prod", "--cors-origins=https://a.example"}, "allowed": {"--profile=prod", "--allow-wildcard-cors=true"},
+		"named": {"--profile=prod", "--cors-origins=https://a.example", "--auth-keys=k"}, "allowed": {"--profile=prod", "--allow-wildcard-cors=true", "--allow-anonymous=true"},
 	} {
 		if _, err := loadAll(t, args, nil); err != nil {
 			t.Errorf("%s: %v", name, err)

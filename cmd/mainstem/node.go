@@ -13,6 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"mainstem/auth"
 	"mainstem/cluster"
 	"mainstem/fsm"
 	"mainstem/httpapi"
@@ -29,6 +30,7 @@ type node struct {
 
 	// listen
 	keys           *keychain // nil without TLS
+	gate           *auth.Gate
 	clients, peers net.Listener
 	discovery      cluster.Discovery
 	door           *frontDoor

@@ -1,12 +1,37 @@
 package main
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"net"
 	"net/http"
 	"strings"
+
+	"mainstem/auth"
 )
+
+// byPlace returns what says why a request may not change the cluster of a server
+// that lets everyone in, "" if it may.
+func byPlace(token string) func(*http.Request) string {
+	return func(r *http.Request) string { return mayChange(r, token) }
+}
+
+// guarded lets in whom the gate gives the right to administer, and nobody for
+// being on this machine.
+func guarded(g *auth.Gate, h http.Handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		id, no := g.Admit(r)
+		switch {
+		case no != nil && no.Status == http.StatusServiceUnavailable:
+			unavailable(w, r, no.Reason, no.Detail)
+		case no != nil:
+			w.Header().Set("WWW-Authenticate", `Bearer realm="mainstem"`)
+			problemJSON(w, r, http.StatusUnauthorized, "UNAUTHORIZED", no.Reason, no.Detail)
+		case !id.May(auth.Admin, ""):
+			problemJSON(w, r, http.StatusForbidden, "FORBIDDEN", "NOT_ALLOWED", id.Name+" has no right to admin here; nothing was changed")
+		default:
+			h.ServeHTTP(w, r)
+		}
+	}
+}
 
 // mayChange returns why a request may not change the cluster, "" if it may.
 // A bearer of the token may from anywhere; without it only a program on this
@@ -15,7 +40,7 @@ import (
 func mayChange(r *http.Request, token string) string {
 	given, bears := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if bears && token != "" {
-		if sameSecret(given, token) {
+		if auth.SameSecret(given, token) {
 			return ""
 		}
 		return "the token is not that of cluster.admin_token"
@@ -29,12 +54,6 @@ func mayChange(r *http.Request, token string) string {
 		return "changes of the cluster are not taken through a proxy without the token of cluster.admin_token"
 	}
 	return ""
-}
-
-// sameSecret takes as long for a guess that is nearly right as for any other.
-func sameSecret(a, b string) bool {
-	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
-	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
 }
 
 func fromLoopback(remote string) bool {

@@ -57,7 +57,7 @@ func TestWhoMayChangeTheCluster(t *testing.T) {
 				r.Header.Set(c.header[i], c.header[i+1])
 			}
 			w := httptest.NewRecorder()
-			adminHandler(f, c.token, nil).ServeHTTP(w, r)
+			adminHandler(f, byPlace(c.token), nil).ServeHTTP(w, r)
 			if got := w.Code == http.StatusOK; got != c.want || (len(f.asked) == 1) != c.want {
 				t.Fatalf("got %d %s, asked %q; want it taken: %v", w.Code, w.Body, f.asked, c.want)
 			}
@@ -82,7 +82,7 @@ func TestOperatorCommandsReachTheNode(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := &operatedFake{}
-			srv := httptest.NewServer(adminHandler(f, "", nil))
+			srv := httptest.NewServer(adminHandler(f, byPlace(""), nil))
 			defer srv.Close()
 			var out, errs bytes.Buffer
 			code := run(t.Context(), invocation{args: append([]string{"cluster"}, c.args...), environ: []string{"DS_URL=" + srv.URL}, stdout: &out, stderr: &errs})
@@ -106,7 +106,7 @@ func TestOperatorCommandsSayWhyNot(t *testing.T) {
 		"no node":          {[]string{"remove"}, nil, "[load_config]"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			srv := httptest.NewServer(adminHandler(&operatedFake{err: c.err}, "", nil))
+			srv := httptest.NewServer(adminHandler(&operatedFake{err: c.err}, byPlace(""), nil))
 			defer srv.Close()
 			var out, errs bytes.Buffer
 			code := run(t.Context(), invocation{args: append([]string{"cluster", "--url", srv.URL}, c.args...), stdout: &out, stderr: &errs})

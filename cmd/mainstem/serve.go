@@ -69,6 +69,9 @@ func runNode(ctx context.Context, cfg config, in invocation, greet func(net.Addr
 	if n.keys, err = newKeychain(cfg.tls, n.log, n.metrics); err != nil {
 		return err
 	}
+	if n.gate, err = openGate(cfg, n.log); err != nil {
+		return phaseLoad.in(err)
+	}
 	if err := n.listen(); err != nil {
 		return phaseBind.in(err)
 	}
@@ -79,6 +82,7 @@ func runNode(ctx context.Context, cfg config, in invocation, greet func(net.Addr
 	if n.keys != nil {
 		serving.Go(func() error { return n.keys.run(ctx) })
 	}
+	serving.Go(func() error { return n.gate.Run(ctx) })
 	err = n.start(ctx)
 	if err == nil {
 		serving.Go(func() error { return n.api.Run(ctx) })

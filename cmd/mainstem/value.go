@@ -4,10 +4,13 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/net/http/httpguts"
 
 	"mainstem/httpapi"
 )
@@ -112,6 +115,36 @@ func someOf(field func(*config) *[]string, known ...string) value {
 			list = append(list, part)
 		}
 		*field(c) = list
+		return nil
+	}}
+}
+
+// headerNames is a comma-separated list of names of HTTP headers.
+func headerNames(field func(*config) *[]string) value {
+	return value{kind: "HEADER,…", list: true, put: func(c *config, s string) error {
+		var list []string
+		for part := range strings.SplitSeq(s, ",") {
+			if part = strings.TrimSpace(part); part == "" {
+				continue
+			}
+			if !httpguts.ValidHeaderFieldName(part) {
+				return fmt.Errorf("%q is no name of a header", part)
+			}
+			list = append(list, part)
+		}
+		*field(c) = list
+		return nil
+	}}
+}
+
+// webURL is an http or https URL.
+func webURL(field func(*config) *string) value {
+	return value{kind: "URL", put: func(c *config, s string) error {
+		u, err := url.Parse(s)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
+			return fmt.Errorf("%q is not an http or https URL without a user", s)
+		}
+		*field(c) = s
 		return nil
 	}}
 }

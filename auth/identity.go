@@ -1,0 +1,71 @@
+package auth
+
+import (
+	"net/http"
+
+	"mainstem/stream"
+)
+
+// Identity is whom a request comes from. It is never changed once made.
+type Identity struct {
+	// Name is for people: a key's name or a token's subject, never a secret.
+	Name   string
+	grants []grant
+	all    bool // an authorisation service has decided about this very request
+}
+
+// grant is what may be done with some streams.
+type grant struct {
+	may     actions
+	streams []Pattern
+}
+
+// May tells whether the identity may do a to a stream. For Admin the name does
+// not count.
+func (id *Identity) May(a Action, n stream.Name) bool {
+	return id.may(a, func(p Pattern) bool { return a == Admin || p.Matches(n) })
+}
+
+// MayAll is May for all streams that a pattern matches.
+func (id *Identity) MayAll(a Action, q Pattern) bool {
+	return id.may(a, func(p Pattern) bool { return p.Covers(q, true) })
+}
+
+func (id *Identity) may(a Action, of func(Pattern) bool) bool {
+	if id.all {
+		return true
+	}
+	for _, g := range id.grants {
+		if !g.may.has(a) {
+			continue
+		}
+		for _, p := range g.streams {
+			if of(p) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Refusal is why a request is not let in, and the answer to give.
+type Refusal struct {
+	Status int // 401, 403 or 503; what an authorisation service said if Answer is set
+	Reason string
+	Detail string
+	Answer *Answer // to give verbatim; nil for none
+	Cause  error   // for the log; nil for none
+}
+
+// Answer is what an authorisation service said.
+type Answer struct {
+	Header http.Header
+	Body   []byte
+}
+
+func (r *Refusal) Error() string { return r.Detail }
+func (r *Refusal) Unwrap() error { return r.Cause }
+
+func bad(reason, detail string) *Refusal {
+	return &Refusal{Status: http.StatusUnauthorized, Reason: reason, Detail: detail}
+}

@@ -1,0 +1,136 @@
+package httpapi
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"mainstem/auth"
+	"mainstem/stream"
+)
+
+// Access decides whom a request comes from. It may change the request's headers.
+type Access interface {
+	Admit(r *http.Request) (*auth.Identity, *auth.Refusal)
+}
+
+// need is one thing that a request asks to do.
+type need struct {
+	action auth.Action
+	name   stream.Name // "" for Admin
+}
+
+// needs tells what a request asks to do. Every route has one; that of routes which
+// are open to everybody, known or not, is everyone.
+type needs func(*Server, *http.Request) ([]need, error)
+
+var everyone needs // nil
+
+func administration(*Server, *http.Request) ([]need, error) {
+	return []need{{action: auth.Admin}}, nil
+}
+
+func readsStream(s *Server, r *http.Request) ([]need, error)   { return s.theStream(r, auth.Read) }
+func deletesStream(s *Server, r *http.Request) ([]need, error) { return s.theStream(r, auth.Delete) }
+
+func appendsToStream(s *Server, r *http.Request) ([]need, error) {
+	closes, err := wantsClosed(r.Header)
+	if err != nil {
+		return nil, err
+	}
+	if closes {
+		return s.theStream(r, auth.Append, auth.Close)
+	}
+	return s.theStream(r, auth.Append)
+}
+
+// createsStream asks to read the source of a fork too: its content can be read
+// through the fork.
+func createsStream(s *Server, r *http.Request) ([]need, error) {
+	list, err := s.theStream(r, auth.Create)
+	if err != nil {
+		return nil, err
+	}
+	fork, err := s.parseFork(r)
+	if err != nil || fork == nil {
+		return list, err
+	}
+	return append(list, need{auth.Read, fork.Source}), nil
+}
+
+func (s *Server) theStream(r *http.Request, actions ...auth.Action) (list []need, err error) {
+	name, err := s.nameOf(r)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range actions {
+		list = append(list, need{a, name})
+	}
+	return list, nil
+}
+
+// permit is the one place where it is decided whether a request may do what it
+// asks for. Whom it comes from is asked first, so that nobody unknown learns
+// anything, not even what is wrong with the request.
+func (s *Server) permit(c echo.Context, asks needs) error {
+	if s.cfg.Access == nil || asks == nil {
+		return nil
+	}
+	r := c.Request()
+	id, no := s.cfg.Access.Admit(r)
+	if no != nil {
+		return &notAdmitted{no}
+	}
+	list, err := asks(s, r)
+	if err != nil {
+		return err
+	}
+	for _, n := range list {
+		if !id.May(n.action, n.name) {
+			return &problem{answer: answer{http.StatusForbidden, codeForbidden, "NOT_ALLOWED"},
+				detail: fmt.Sprintf("%s has no right to %s here; nothing was read or written", id.Name, n.action)}
+		}
+	}
+	return nil
+}
+
+// notAdmitted is an auth.Refusal on its way to its answer.
+type notAdmitted struct{ *auth.Refusal }
+
+// writeRefusal answers a request that was not admitted.
+func (s *Server) writeRefusal(c echo.Context, no *auth.Refusal) {
+	if no.Cause != nil {
+		s.log.Warn("a credential could not be checked", "err", no.Cause)
+	}
+	h := c.Response().Header()
+	if a := no.Answer; a != nil {
+		for name, values := range a.Header {
+			if _, own := h[name]; !own { // what every answer of ours carries stays
+				h[name] = values
+			}
+		}
+		h[headerCacheControl] = valNoStore
+		h.Del(headerContentLength)
+		c.Response().WriteHeader(no.Status)
+		_, _ = c.Response().Write(a.Body) // a client that has left needs no answer
+		return
+	}
+	a := answer{no.Status, codeUnauthorized, no.Reason}
+	if no.Status == http.StatusServiceUnavailable {
+		a.code = codeUnavailable
+	} else {
+		h["Www-Authenticate"] = valBearer
+	}
+	s.writeProblem(c, a, no.Detail)
+}
+
+// asRefusal finds the refusal in an error.
+func asRefusal(err error) (*auth.Refusal, bool) {
+	var no *notAdmitted
+	if errors.As(err, &no) {
+		return no.Refusal, true
+	}
+	return nil, false
+}
