@@ -23,8 +23,9 @@ var arrows = map[string][]string{
 	"cluster":             {"stream"},
 	"cluster/clustertest": {"stream", "cluster"},
 	"auth":                {"stream"},
+	"client":              {"stream"},
 	"httpapi":             {"stream", "auth"},
-	"cmd/mainstem":        {"stream", "storage", "fsm", "cluster", "auth", "httpapi"},
+	"cmd/mainstem":        {"stream", "storage", "fsm", "cluster", "auth", "httpapi", "client"},
 	"test":                {},
 	"test/harness":        {},
 	"test/chaos":          {}, // the program from outside

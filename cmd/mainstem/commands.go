@@ -18,11 +18,12 @@ const (
 type invocation struct {
 	args           []string
 	environ        []string
+	stdin          io.Reader
 	stdout, stderr io.Writer
 }
 
 // run carries out one command line until it is done or ctx ends, and returns
-// the exit code: 0 for success, 1 for every failure, which is on stderr by then.
+// the exit code: 0 for success; what failed is on stderr by then.
 func run(ctx context.Context, in invocation) int {
 	root := rootCommand(in)
 	root.SetArgs(in.args)
@@ -30,7 +31,7 @@ func run(ctx context.Context, in invocation) int {
 	root.SetErr(in.stderr)
 	if err := root.ExecuteContext(ctx); err != nil {
 		report(in.stderr, err)
-		return 1
+		return exitCodeOf(err)
 	}
 	return 0
 }
@@ -44,7 +45,7 @@ func rootCommand(in invocation) *cobra.Command {
 		SilenceUsage:  true,
 	}
 	root.SetFlagErrorFunc(explainFlag)
-	root.AddCommand(devCommand(in), serveCommand(in), versionCommand(), docsCommand(), clusterCommand(in), configCommand(in), authCommand())
+	root.AddCommand(devCommand(in), serveCommand(in), versionCommand(), docsCommand(), clusterCommand(in), configCommand(in), authCommand(), streamCommand(in))
 	return root
 }
 

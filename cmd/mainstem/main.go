@@ -12,7 +12,7 @@ func main() {
 	// After the first signal the default action is back, so a second one ends
 	// the process at once.
 	context.AfterFunc(ctx, stop)
-	code := run(ctx, invocation{args: os.Args[1:], environ: os.Environ(), stdout: os.Stdout, stderr: os.Stderr})
+	code := run(ctx, invocation{args: os.Args[1:], environ: os.Environ(), stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr})
 	stop()
 	os.Exit(code)
 }
