@@ -15,6 +15,7 @@ type config struct {
 	raft    raftConfig
 	http    httpConfig
 	tls     tlsConfig
+	proxy   proxyConfig
 	auth    authConfig
 	limits  limitsConfig
 	log     logConfig

@@ -40,6 +40,8 @@ func sample(t *testing.T, s setting) (a, b string) {
 		return "128KiB", "300000"
 	case s.key == "transport.mode", strings.HasPrefix(s.key, "transport.tls."), s.key == "transport.http.versions":
 		return "", "" // they bind each other; TestTransportRules has them
+	case strings.HasPrefix(s.key, "proxy."):
+		return "", "" // they bind each other; TestProxyRules has them
 	case s.value.kind == "URL":
 		return "https://auth.example/check?x=1", "http://127.0.0.1:9/"
 	case s.value.kind == "HEADER,…":
@@ -131,26 +133,30 @@ func without(args []string, flag string) (rest []string) {
 
 func TestEachKindRefusesNonsenseByName(t *testing.T) {
 	nonsense := map[string][]string{
-		"text":                      {"a\x00b", "a\nb"},
-		"HOST:PORT":                 {"nowhere", "h:99999", "h:", ":-1", "a:b:c"},
-		"HOST:PORT,…":               {"nowhere", "a:1,b", ":4439", "h:0"},
-		"ORIGIN,…":                  {"a.example", "https://a.example/path", "*,x"},
-		"duration":                  {"5", "fast", "0s", "-1s"},
-		"seconds":                   {"5s", "x", "0", "-1", "NaN", "1e300"},
-		"number":                    {"x", "-3", "1.5", "99999999999"},
-		"bytes":                     {"x", "-1", "1.5MiB", "9999999999GB", "MiB"},
-		"wal|boltdb":                {"WAL", "x"},
-		"text|json":                 {"xml"},
-		"debug|info|warn|error":     {"loud"},
-		"true|false":                {"yes", "1", "TRUE"},
-		"http|tls|mtls":             {"HTTPS"},
-		"http1|http2|h2c,…":         {"http3", "http1,http1"},
-		"h2|http/1.1,…":             {"spdy"},
-		"1.2|1.3":                   {"1.1", "2"},
-		"URL":                       {"nowhere", "ftp://a", "https://", "https://u:p@a"},
-		"HEADER,…":                  {"a b", "x:"},
-		"ES256|EdDSA|RS256|HS256,…": {"none", "ES256,ES256"},
-		"filter":                    {"loud", "mainstem=debug"},
+		"text":                       {"a\x00b", "a\nb"},
+		"HOST:PORT":                  {"nowhere", "h:99999", "h:", ":-1", "a:b:c"},
+		"HOST:PORT,…":                {"nowhere", "a:1,b", ":4439", "h:0"},
+		"ORIGIN,…":                   {"a.example", "https://a.example/path", "*,x"},
+		"duration":                   {"5", "fast", "0s", "-1s"},
+		"seconds":                    {"5s", "x", "0", "-1", "NaN", "1e300"},
+		"number":                     {"x", "-3", "1.5", "99999999999"},
+		"bytes":                      {"x", "-1", "1.5MiB", "9999999999GB", "MiB"},
+		"wal|boltdb":                 {"WAL", "x"},
+		"text|json":                  {"xml"},
+		"debug|info|warn|error":      {"loud"},
+		"true|false":                 {"yes", "1", "TRUE"},
+		"http|tls|mtls":              {"HTTPS"},
+		"http1|http2|h2c,…":          {"http3", "http1,http1"},
+		"h2|http/1.1,…":              {"spdy"},
+		"1.2|1.3":                    {"1.1", "2"},
+		"none|x-forwarded|forwarded": {"all"},
+		"none|header":                {"cookie"},
+		"CIDR,…":                     {"10.0.0.0/99", "proxy.example"},
+		"HEADER":                     {"a b", "x,y"},
+		"URL":                        {"nowhere", "ftp://a", "https://", "https://u:p@a"},
+		"HEADER,…":                   {"a b", "x:"},
+		"ES256|EdDSA|RS256|HS256,…":  {"none", "ES256,ES256"},
+		"filter":                     {"loud", "mainstem=debug"},
 	}
 	for _, s := range settings() {
 		bad, known := nonsense[s.value.kind]

@@ -65,7 +65,7 @@ func (n *node) listen() (err error) {
 	n.opened.push("gossip port", n.discovery.Close)
 	n.door = new(frontDoor)
 	n.server = &http.Server{
-		Handler:           n.door,
+		Handler:           newProxies(n.cfg.proxy).around(n.door),
 		ReadHeaderTimeout: n.cfg.server.readHeaderTimeout,
 		IdleTimeout:       n.cfg.server.idleTimeout,
 		MaxHeaderBytes:    int(n.cfg.limits.headerBytes),

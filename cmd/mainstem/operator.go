@@ -50,7 +50,7 @@ func mayChange(r *http.Request, token string) string {
 		return "changes of the cluster are taken from loopback, or with the token of cluster.admin_token (DS_CLUSTER__ADMIN_TOKEN)"
 	case r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "":
 		return "changes of the cluster are not taken from a browser"
-	case r.Header.Get("Forwarded") != "" || r.Header.Get("X-Forwarded-For") != "" || r.Header.Get("Via") != "":
+	case proxied(r) || r.Header.Get("Forwarded") != "" || r.Header.Get("X-Forwarded-For") != "" || r.Header.Get("Via") != "":
 		return "changes of the cluster are not taken through a proxy without the token of cluster.admin_token"
 	}
 	return ""

@@ -40,7 +40,7 @@ const bodyBytesMax = 32 << 20
 
 // settings is the table.
 func settings() []setting {
-	return slices.Concat(serverSettings(), storageSettings(), clusterSettings(), raftSettings(), transportSettings(), tlsSettings(), authSettings(), limitSettings(), logSettings())
+	return slices.Concat(serverSettings(), storageSettings(), clusterSettings(), raftSettings(), transportSettings(), tlsSettings(), proxySettings(), authSettings(), limitSettings(), logSettings())
 }
 
 func serverSettings() []setting {

@@ -31,6 +31,7 @@ func (c *config) validate(command, profile string) (problems []error) {
 	rule(!inProduction(profile) || c.http.allowWildcardCORS || !slices.Contains(c.http.corsOrigins, "*"),
 		"http.cors_origins (--cors-origins): profile %s does not let every page call; name the origins, or set http.allow_wildcard_cors", profile)
 	problems = append(problems, c.tls.rules()...)
+	problems = append(problems, c.proxy.rules(c.tls.mode)...)
 	rule(!inProduction(profile) || c.auth.named() || c.auth.allowAnonymous,
 		"auth: profile %s lets nobody in unknown; name a way in (auth.api_keys_path, auth.signed_url, auth.jwt or auth.forward), or set auth.allow_anonymous (--allow-anonymous)", profile)
 	rule(c.raft.electionTimeout >= c.raft.heartbeatTimeout,
