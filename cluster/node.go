@@ -129,7 +129,8 @@ func (n *Node) assemble() {
 	n.ownFences = fences{round: n.ownRound, spawn: n.raftUse.spawn, ctx: n.ctx}
 	n.hinter = hinter{
 		send: n.hintSender(byTransport), servers: n.servers, self: raft.ServerID(n.cfg.NodeID),
-		spawn: n.group.spawn, ctx: n.ctx, peers: map[raft.ServerID]chan struct{}{},
+		watched: n.watchedAt, askedLife: reachableIntervals * n.cfg.StatusInterval,
+		spawn: n.group.spawn, ctx: n.ctx, peers: map[raft.ServerID]chan struct{}{}, asked: map[raft.ServerID]time.Time{},
 	}
 }
 

@@ -183,6 +183,9 @@ func (m *Machine) cover(index, term uint64) {
 // copy holds.
 func (m *Machine) Applied() uint64 { return m.applied.index() }
 
+// Watched reports whether anybody follows a stream, or did so lately.
+func (m *Machine) Watched() bool { return m.heads.tails.Load() > 0 }
+
 // WaitApplied returns when the copy holds index.
 func (m *Machine) WaitApplied(ctx context.Context, index uint64) error {
 	return m.applied.wait(ctx, index)
