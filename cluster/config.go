@@ -78,6 +78,7 @@ type Config struct {
 	Log     *slog.Logger              // slog.DiscardHandler
 	Metrics prometheus.Registerer     // none
 	Lead    func(ctx context.Context) // runs while this node leads and has passed its barrier
+	Watched func() bool               // whether live readers wait for what is committed; nil: always
 }
 
 // Validate names the setting that is wrong.
@@ -145,6 +146,9 @@ func (c Config) withDefaults() Config {
 	orCount(&c.ReadyLagMax, 1024)
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Watched == nil {
+		c.Watched = func() bool { return true }
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

@@ -148,7 +148,7 @@ func (n *Node) fenceRound(ctx context.Context) (uint64, error) {
 	}
 	ctx, cancel := context.WithTimeout(leader.ctx, fenceCallTimeout)
 	defer cancel()
-	f, err := n.pool.call(ctx, leader.ID, n.addrOf(leader), laneSmall, methodFence, nil)
+	f, err := n.pool.call(ctx, leader.ID, n.addrOf(leader), laneSmall, methodFence, []byte(n.cfg.NodeID))
 	if err != nil {
 		return 0, fmt.Errorf("ask node %q for a fence: %w", leader.ID, err)
 	}
@@ -163,8 +163,8 @@ func (n *Node) fenceRound(ctx context.Context) (uint64, error) {
 }
 
 // serveFence answers another node's question. It shares rounds with this node's
-// own readers, and does not ask a third node.
-func (n *Node) serveFence(ctx context.Context) ([]byte, error) {
+// own readers, and does not ask a third node. from waits for its copy then.
+func (n *Node) serveFence(ctx context.Context, from string) ([]byte, error) {
 	s := n.seat.Load()
 	if s == nil {
 		return nil, notProposed(errors.New("this node has not been admitted to a cluster yet"))
@@ -172,6 +172,7 @@ func (n *Node) serveFence(ctx context.Context) ([]byte, error) {
 	if _, ok := n.inTenure(s); !ok {
 		return nil, notProposed(errors.New("this node does not lead, or has not passed its barrier"))
 	}
+	n.hinter.ask(raft.ServerID(from))
 	index, err := n.ownFences.ask(ctx)
 	if err != nil {
 		return nil, notProposed(err)

@@ -25,16 +25,25 @@ type hint struct{ Index, Term uint64 }
 // A hint is an AppendEntries without entries, whose term is that of the entry
 // itself, taken while this node led that term. It is never raft's current term:
 // after stepping down that would claim another's leadership.
+//
+// A hint costs both sides about a third of what an entry of one append does, so it
+// is only sent to whom it helps: a node that said it has live readers, or that has
+// just fenced a read, and will wait for its copy.
 type hinter struct {
 	servers func() []raft.Server
-	self    raft.ServerID
-	spawn   func(func()) bool
-	ctx     context.Context
+	watched func(id raft.ServerID) bool // may have live readers
+	// askedLife is for how long a peer gets hints after it has fenced a read: until
+	// its reports tell of a live reader that began with it.
+	askedLife time.Duration
+	self      raft.ServerID
+	spawn     func(func()) bool
+	ctx       context.Context
 
 	mu     sync.Mutex // guards what follows
 	send   func(to raft.Server, h hint) (done bool, err error)
 	newest hint
 	peers  map[raft.ServerID]chan struct{} // wakes the peer's goroutine
+	asked  map[raft.ServerID]time.Time     // when it last fenced a read
 }
 
 // note makes h the newest hint and wakes the senders. h was committed in a term
@@ -47,21 +56,38 @@ func (t *hinter) note(h hint) {
 	}
 	t.newest = h
 	for _, s := range t.servers() {
-		if s.ID == t.self {
-			continue
+		if s.ID != t.self && (time.Since(t.asked[s.ID]) < t.askedLife || t.watched(s.ID)) {
+			t.wake(s.ID)
 		}
-		wake := t.peers[s.ID]
-		if wake == nil {
-			wake = make(chan struct{}, 1)
-			if !t.spawn(func() { t.run(s.ID, wake) }) {
-				return
-			}
-			t.peers[s.ID] = wake
+	}
+}
+
+// ask says that a peer has fenced a read.
+func (t *hinter) ask(id raft.ServerID) {
+	if !hasServer(t.servers(), string(id)) {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.asked[id] = time.Now()
+	if t.newest.Index > 0 {
+		t.wake(id)
+	}
+}
+
+// wake lets a peer be sent the newest hint. The lock is held.
+func (t *hinter) wake(id raft.ServerID) {
+	wake := t.peers[id]
+	if wake == nil {
+		wake = make(chan struct{}, 1)
+		if !t.spawn(func() { t.run(id, wake) }) {
+			return
 		}
-		select {
-		case wake <- struct{}{}:
-		default:
-		}
+		t.peers[id] = wake
+	}
+	select {
+	case wake <- struct{}{}:
+	default:
 	}
 }
 
@@ -115,6 +141,7 @@ func (t *hinter) lookUp(id raft.ServerID) (raft.Server, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.peers, id)
+	delete(t.asked, id)
 	return raft.Server{}, false
 }
 
@@ -172,4 +199,11 @@ func hintRequest(id string, addr raft.ServerAddress, h hint) *raft.AppendEntries
 		PrevLogTerm:       h.Term,
 		LeaderCommitIndex: h.Index,
 	}
+}
+
+// watchedAt reports whether a member may have live readers: it has said so, or has
+// not been heard of lately.
+func (n *Node) watchedAt(id raft.ServerID) bool {
+	m, seen := n.members.get(string(id))
+	return !seen || !m.Unwatched || !n.members.fresh(m)
 }

@@ -178,3 +178,50 @@ func TestLeadRunsOnlyOnTheLeader(t *testing.T) {
 		}
 	})
 }
+
+// Hints go to the nodes that have live readers, and to one that fences a read: it
+// answers as fast as the others.
+func TestHintsGoToWhomTheyHelp(t *testing.T) {
+	const commitTimeout = 10 * time.Second
+	synctest.Test(t, func(t *testing.T) {
+		var watched sync.Map // by node
+		o := options()
+		o.Config = func(id string, cfg *cluster.Config) {
+			cfg.CommitTimeout = commitTimeout
+			cfg.Watched = func() bool { _, yes := watched.Load(id); return yes }
+		}
+		c := clustertest.Of(t, 3, o)
+		leader := c.WaitLeader()
+		follower := c.Follower()
+		lag := func() time.Duration {
+			submit(t, leader, "x")
+			start, want := time.Now(), leader.Machine.Applied()
+			if !c.Eventually(func() bool { return follower.Machine.Applied() >= want }) {
+				t.Fatal("the follower never applied it")
+			}
+			return time.Since(start)
+		}
+		time.Sleep(time.Minute) // all have said that nobody reads
+		longest := time.Duration(0)
+		for range 10 { // an entry that the other has stored first comes with its commit
+			longest = max(longest, lag())
+		}
+		if longest < commitTimeout/100 {
+			t.Fatalf("a node without readers applied each time within %v: it got hints", longest)
+		}
+		submit(t, leader, "fenced")
+		start := time.Now()
+		fence(t, follower)
+		if got := time.Since(start); got > commitTimeout/100 {
+			t.Fatalf("a fence took %v", got)
+		}
+		if got := lag(); got > commitTimeout/100 {
+			t.Fatalf("just after a fence it took %v", got)
+		}
+		watched.Store(follower.ID, true)
+		time.Sleep(time.Minute)
+		if got := lag(); got > commitTimeout/100 {
+			t.Fatalf("with a live reader it took %v", got)
+		}
+	})
+}

@@ -44,6 +44,7 @@ type Node struct {
 	clock      *clock
 	leader     *leaderWatch
 	proposer   proposer
+	rounds     rounds
 	session    *session
 	fences     fences // for this node's callers
 	ownFences  fences // of this node as leader
@@ -123,11 +124,13 @@ func (n *Node) assemble() {
 		inFlightMax: n.batchesInFlight, send: n.sendBatch, spawn: n.group.spawn,
 	}
 	n.proposer.init()
+	n.rounds = rounds{maxBytes: n.cfg.MaxBatchBytes, inFlightMax: n.batchesInFlight, propose: n.proposeEntry}
 	n.fences = fences{round: n.fenceRound, spawn: n.group.spawn, ctx: n.ctx}
 	n.ownFences = fences{round: n.ownRound, spawn: n.raftUse.spawn, ctx: n.ctx}
 	n.hinter = hinter{
 		send: n.hintSender(byTransport), servers: n.servers, self: raft.ServerID(n.cfg.NodeID),
-		spawn: n.group.spawn, ctx: n.ctx, peers: map[raft.ServerID]chan struct{}{},
+		watched: n.watchedAt, askedLife: reachableIntervals * n.cfg.StatusInterval,
+		spawn: n.group.spawn, ctx: n.ctx, peers: map[raft.ServerID]chan struct{}{}, asked: map[raft.ServerID]time.Time{},
 	}
 }
 
@@ -209,7 +212,8 @@ func (n *Node) Submit(ctx context.Context, c stream.Command) (stream.Result, err
 }
 
 // batchesInFlight is one on a single node, where a second would only make both
-// wait for the disk, and two in a cluster.
+// wait for the disk, and two in a cluster: of this node's batches, and of the
+// rounds of a leader.
 func (n *Node) batchesInFlight() int {
 	if n.cfg.BatchesInFlight > 0 {
 		return n.cfg.BatchesInFlight

@@ -105,18 +105,23 @@ func (n *Node) apply(s *seat, envelope []byte, commands int) ([]stream.Result, e
 	if _, leads := s.leads(); !leads {
 		return nil, notProposed(raft.ErrNotLeader)
 	}
-	if err := stream.Stamp(envelope, n.clock.stamp()); err != nil {
+	results, err := n.rounds.do(envelope)
+	if err == nil && commands >= 0 && len(results) != commands {
+		return nil, fmt.Errorf("%w (the machine gave %d results for %d commands)", ErrOutcomeUnknown, len(results), commands)
+	}
+	return results, err
+}
+
+// proposeEntry puts one entry into the log and returns the machine's answer.
+func (n *Node) proposeEntry(entry []byte) (any, error) {
+	if err := stream.Stamp(entry, n.clock.stamp()); err != nil {
 		return nil, &refusal{err.Error()}
 	}
-	f := s.raft.Apply(envelope, n.cfg.SubmitTimeout)
+	f := n.seat.Load().raft.Apply(entry, n.cfg.SubmitTimeout)
 	if err := f.Error(); err != nil {
 		return nil, proposeError(err)
 	}
-	results, ok := f.Response().([]stream.Result)
-	if !ok || commands >= 0 && len(results) != commands {
-		return nil, fmt.Errorf("%w (the machine gave %d results for %d commands)", ErrOutcomeUnknown, len(results), commands)
-	}
-	return results, nil
+	return f.Response(), nil
 }
 
 // proposeError sorts raft's errors by whether the entry may be in the log.

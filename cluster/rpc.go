@@ -14,7 +14,7 @@ import (
 // Methods of the peer protocol. Append only, never reorder.
 const (
 	methodBatch    byte = 1 + iota // envelope → results
-	methodFence                    // → u64 index
+	methodFence                    // id of the asking node → u64 index
 	methodStatus                   // → report
 	methodJoin                     // joinRequest → joinReply
 	methodGrant                    // grantRequest →

@@ -69,7 +69,7 @@ func (n *Node) handle(ctx context.Context, method byte, body []byte) ([]byte, er
 	case methodBatch:
 		return n.serveBatch(body)
 	case methodFence:
-		return n.serveFence(ctx)
+		return n.serveFence(ctx, string(body))
 	case methodStatus:
 		return handleJSON(body, n.serveStatus)
 	case methodJoin:

@@ -24,11 +24,12 @@ type report struct {
 	Applied     uint64    `json:"applied"`
 	Tenure      bool      `json:"tenure,omitempty"` // leads, with its barrier passed
 	Closing     bool      `json:"closing,omitempty"`
-	Stored      uint64    `json:"stored,omitempty"`   // the end of its log
-	Draining    bool      `json:"draining,omitempty"` // wants to stop
-	Promised    bool      `json:"promised,omitempty"` // stays while the other is away
-	Stays       bool      `json:"stays,omitempty"`    // the answer to Draining
-	Stranger    bool      `json:"stranger,omitempty"` // the answer to a node that was removed
+	Stored      uint64    `json:"stored,omitempty"`    // the end of its log
+	Unwatched   bool      `json:"unwatched,omitempty"` // has no live readers
+	Draining    bool      `json:"draining,omitempty"`  // wants to stop
+	Promised    bool      `json:"promised,omitempty"`  // stays while the other is away
+	Stays       bool      `json:"stays,omitempty"`     // the answer to Draining
+	Stranger    bool      `json:"stranger,omitempty"`  // the answer to a node that was removed
 }
 
 // leaving reports that a member is on its way out.
@@ -192,6 +193,7 @@ func (n *Node) ownReport() report {
 		Applied:     n.machine.Applied(),
 		Closing:     n.proposer.shutting(),
 		Draining:    n.departure.begun(),
+		Unwatched:   !n.cfg.Watched(),
 	}
 	if s := n.seat.Load(); s != nil {
 		_, r.Tenure = n.inTenure(s)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 
@@ -60,7 +61,10 @@ type proposer struct {
 	room     chan struct{}
 	alone    []*batch // of one large command each, in order
 	waiting  int      // callers that wait for room
+	slots    int      // batches that may be under way
 	inFlight int
+	riding   int  // commands under way
+	begun    bool // a batch has begun its way and takes commands still
 	closing  bool
 	idle     chan struct{} // closed when closing and nothing is left
 }
@@ -184,19 +188,33 @@ func (p *proposer) wait(ctx context.Context, fits func() bool) error {
 	}
 }
 
-// launch sends what waits while there are slots. The lock is held.
+// launch sends what waits, if it is time to. The lock is held.
 func (p *proposer) launch() {
-	for p.inFlight < p.inFlightMax() {
-		b := p.take()
-		if b == nil {
-			return
-		}
-		p.inFlight++
-		if !p.spawn(func() { p.carry(b) }) {
-			p.inFlight--
+	if !p.due() {
+		return
+	}
+	p.inFlight++
+	p.begun = true
+	if !p.spawn(p.carry) {
+		p.inFlight--
+		p.begun = false
+		for b := p.take(); b != nil; b = p.take() {
 			b.finish(nil, ErrClosing)
 		}
 	}
+}
+
+// due reports whether a batch goes: when none is under way, and beside others
+// when it is large or has as many commands as they have together. The lock is
+// held.
+func (p *proposer) due() bool {
+	switch {
+	case p.begun || p.open.commands == 0 && len(p.alone) == 0:
+		return false
+	case p.inFlight == 0:
+		return true
+	}
+	return p.inFlight < p.slots && (len(p.alone) > 0 || p.open.commands >= p.riding)
 }
 
 // take removes the next batch to send, nil for none.
@@ -217,14 +235,25 @@ func (p *proposer) take() *batch {
 	return b
 }
 
-func (p *proposer) carry(b *batch) {
+// carry sends the next batch.
+func (p *proposer) carry() {
+	runtime.Gosched() // those that are about to come are in time
+	p.mu.Lock()
+	b := p.take()
+	p.begun = false
+	p.riding += b.commands
+	p.launch()
+	p.mu.Unlock()
 	p.metrics.batchCommands.Observe(float64(b.commands))
 	p.metrics.batchBytes.Observe(float64(len(b.envelope)))
 	p.metrics.stageQueue.Observe(time.Since(b.opened).Seconds())
 	p.send(b)
+	slots := p.inFlightMax()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.inFlight--
+	p.riding -= b.commands
+	p.slots = slots
 	p.launch()
 	p.settle()
 }

@@ -77,7 +77,7 @@ func (m *Machine) Apply(l *raft.Log) any { return m.ApplyBatch([]*raft.Log{l})[0
 
 // ApplyBatch implements raft.BatchingFSM: it decides every command in log
 // order and commits once. Each command entry is answered with a
-// []stream.Result; configuration entries, which only count as applied, and
+// []stream.Result, or, when it is a bundle, with a [][]stream.Result; configuration entries, which only count as applied, and
 // entries applied before, which raft replays at a start, with nil. An entry that cannot be decoded, and a copy that cannot be written,
 // panic: a stopped replica is repairable, a diverged one is not.
 func (m *Machine) ApplyBatch(logs []*raft.Log) []any {
@@ -105,8 +105,33 @@ func (m *Machine) ApplyBatch(logs []*raft.Log) []any {
 	return answers
 }
 
-func (m *Machine) applyEntry(l *raft.Log) ([]stream.Result, error) {
-	header, rest, err := stream.ParseHeader(l.Data)
+// applyEntry decides an entry and returns the results of its envelope, or of each
+// of its envelopes.
+func (m *Machine) applyEntry(l *raft.Log) (any, error) {
+	rest, several := stream.Unbundle(l.Data)
+	if !several {
+		results, err := m.applyEnvelope(l.Data)
+		m.txn.finish()
+		return results, err
+	}
+	var all [][]stream.Result
+	for len(rest) > 0 {
+		envelope, after, err := stream.NextEnvelope(rest)
+		if err != nil {
+			return nil, err
+		}
+		results, err := m.applyEnvelope(envelope)
+		if err != nil {
+			return nil, err
+		}
+		all, rest = append(all, results), after
+	}
+	m.txn.finish()
+	return all, nil
+}
+
+func (m *Machine) applyEnvelope(envelope []byte) ([]stream.Result, error) {
+	header, rest, err := stream.ParseHeader(envelope)
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +152,6 @@ func (m *Machine) applyEntry(l *raft.Log) ([]stream.Result, error) {
 		}
 		results = append(results, t.decide(c))
 	}
-	t.finish()
 	if verdict == stream.Fresh {
 		t.sessions.keep(header, t.globals.Now, results, t.batch)
 	}
@@ -158,6 +182,9 @@ func (m *Machine) cover(index, term uint64) {
 // Applied is the index of the last command or configuration entry that the
 // copy holds.
 func (m *Machine) Applied() uint64 { return m.applied.index() }
+
+// Watched reports whether anybody follows a stream, or did so lately.
+func (m *Machine) Watched() bool { return m.heads.tails.Load() > 0 }
 
 // WaitApplied returns when the copy holds index.
 func (m *Machine) WaitApplied(ctx context.Context, index uint64) error {

@@ -64,7 +64,7 @@ func newTxn(engine *storage.Engine, cachedStreams int) (*txn, error) {
 	}, nil
 }
 
-// begin starts an entry stamped at.
+// begin starts an envelope stamped at.
 func (t *txn) begin(at stream.Time) { t.globals.Now = max(t.globals.Now, at) }
 
 // decide lets the rules judge c and keeps what they decide.

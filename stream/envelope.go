@@ -5,14 +5,14 @@ import (
 	"fmt"
 )
 
-// EnvelopeVersion is the first byte of every entry that this version proposes.
+// EnvelopeVersion is the first byte of every envelope that this version makes.
 const EnvelopeVersion = 1
 
 // envelopeHeaderLen: version, shard, time, session, sequence, floor.
 const envelopeHeaderLen = 1 + 1 + 8 + 8 + 8 + 8
 
-// Header is the fixed part of an envelope: one batch of commands in one entry
-// of the replicated log.
+// Header is the fixed part of an envelope: one batch of commands on its
+// way into the replicated log.
 type Header struct {
 	Version  byte
 	Shard    byte   // always 0 while there is one log
@@ -46,8 +46,27 @@ func AppendToEnvelope(envelope []byte, c Command) []byte {
 	return envelope
 }
 
-// Stamp sets the time of an envelope in place.
-func Stamp(envelope []byte, at Time) error {
+// Stamp sets the time of an entry in place: of an envelope, or of each in a
+// bundle.
+func Stamp(entry []byte, at Time) error {
+	rest, several := Unbundle(entry)
+	if !several {
+		return stampEnvelope(entry, at)
+	}
+	for len(rest) > 0 {
+		envelope, after, err := NextEnvelope(rest)
+		if err != nil {
+			return err
+		}
+		if err := stampEnvelope(envelope, at); err != nil {
+			return err
+		}
+		rest = after
+	}
+	return nil
+}
+
+func stampEnvelope(envelope []byte, at Time) error {
 	if len(envelope) < envelopeHeaderLen || envelope[0] != EnvelopeVersion {
 		return fmt.Errorf("stamp envelope: %w", errTruncated)
 	}

@@ -1,80 +1,75 @@
 package stream
 
-import (
-	"encoding/json"
-	"unicode/utf8"
-)
+import "unicode/utf8"
 
-// frameJSON validates body and flattens one level of array (§9.1.2). The bytes
-// of each message are kept as they were sent: large integers, key order and
-// duplicate keys survive.
+// frameJSON validates body and flattens one level of array (§9.1.2), in one pass.
+// The bytes of each message are kept as they were sent: large integers, key order
+// and duplicate keys survive. body is not changed.
 func frameJSON(body []byte) (Payload, error) {
-	if !json.Valid(body) {
+	s := jsonScan{b: body}
+	p, ok := s.frame()
+	switch {
+	case !ok:
 		return Payload{}, &Rejection{Code: BadJSON}
-	}
-	if !utf8.Valid(body) {
+	case s.high >= utf8.RuneSelf && !utf8.Valid(body):
 		return Payload{}, &Rejection{Code: BadJSON, Detail: "the body is JSON but not UTF-8; encode it as UTF-8"}
 	}
-	body = trimSpace(body)
-	if body[0] != '[' {
-		data := make([]byte, 0, len(body)+1)
-		data = append(append(data, body...), ',')
-		return Payload{Data: data, Messages: []uint32{uint32(len(data))}}, nil
-	}
-	return flatten(body[1 : len(body)-1])
-}
-
-// flatten splits the inside of a valid array at its top-level commas.
-func flatten(inside []byte) (Payload, error) {
-	inside = trimSpace(inside)
-	if len(inside) == 0 {
-		return Payload{}, nil
-	}
-	p := Payload{Data: make([]byte, 0, len(inside)+1)}
-	depth, start := 0, 0
-	for i := 0; i < len(inside); i++ {
-		switch inside[i] {
-		case '"':
-			i = stringEnd(inside, i)
-		case '[', '{':
-			depth++
-		case ']', '}':
-			depth--
-		case ',':
-			if depth == 0 {
-				p.add(inside[start:i])
-				start = i + 1
-			}
-		}
-	}
-	p.add(inside[start:])
 	return p, nil
 }
 
-func (p *Payload) add(message []byte) {
-	message = trimSpace(message)
+// frame splits the whole of the input.
+func (s *jsonScan) frame() (p Payload, ok bool) {
+	i := s.space(0)
+	if i == len(s.b) {
+		return p, false
+	}
+	if s.b[i] != '[' {
+		end, ok := s.value(i, jsonDepthMax)
+		if !ok || s.space(end) != len(s.b) {
+			return p, false
+		}
+		p.Data = make([]byte, 0, end-i+1)
+		p.add(s.b[i:end], 1)
+		return p, true
+	}
+	if i = s.space(i + 1); s.at(i) != ']' {
+		if i, ok = s.elements(i, &p); !ok {
+			return p, false
+		}
+	}
+	return p, s.space(i+1) == len(s.b)
+}
+
+// elements takes the elements of an array, which begin at i, into p, and returns
+// the place of its end.
+func (s *jsonScan) elements(i int, p *Payload) (int, bool) {
+	p.Data = make([]byte, 0, len(s.b)-i)
+	for {
+		end, ok := s.value(i, jsonDepthMax-1)
+		if !ok {
+			return 0, false
+		}
+		p.add(s.b[i:end], (len(s.b)-i)/(end-i+1)+1)
+		switch i = s.space(end); s.at(i) {
+		case ',':
+			i = s.space(i + 1)
+		case ']':
+			return i, true
+		default:
+			return 0, false
+		}
+	}
+}
+
+// messagesGuessMax bounds the room that is made for a table of messages before
+// they have been seen.
+const messagesGuessMax = 1024
+
+// add appends a message. guess is how many there may be from this one on.
+func (p *Payload) add(message []byte, guess int) {
+	if p.Messages == nil {
+		p.Messages = make([]uint32, 0, min(guess, messagesGuessMax))
+	}
 	p.Data = append(append(p.Data, message...), ',')
 	p.Messages = append(p.Messages, uint32(len(message)+1))
 }
-
-// stringEnd returns the index of the quote that ends the string begun at i.
-func stringEnd(b []byte, i int) int {
-	for i++; b[i] != '"'; i++ {
-		if b[i] == '\\' {
-			i++
-		}
-	}
-	return i
-}
-
-func trimSpace(b []byte) []byte {
-	for len(b) > 0 && jsonSpace(b[0]) {
-		b = b[1:]
-	}
-	for len(b) > 0 && jsonSpace(b[len(b)-1]) {
-		b = b[:len(b)-1]
-	}
-	return b
-}
-
-func jsonSpace(c byte) bool { return c == ' ' || c == '\n' || c == '\r' || c == '\t' }

@@ -145,3 +145,55 @@ func decodeJSON(t testing.TB, b []byte) (v any) {
 	}
 	return v
 }
+
+// Each verdict is encoding/json's, at the limit of nesting too.
+func TestJSONVerdictsAreThoseOfTheStandardLibrary(t *testing.T) {
+	bodies := []string{
+		`-`, `-0`, `-01`, `0.`, `.5`, `1e`, `1e+`, `1E-2`, `1.5e+07`, `+1`, `0x1`, `1 2`, `tru`, `truex`, `nul`, `false `, `"`, `"\`, `"\u12"`, `"\u12G4"`, `"\x"`, "\"\x7f\"", "\"\x1f\"", "\"\x00\"",
+		`{`, `{}`, `{"a"}`, `{"a":}`, `{"a":1,}`, `{a:1}`, `{"a":1 "b":2}`, `{"a":1]`, `[1}`, `[1 2]`, `[,1]`, `[[],{}]`, `[{"a":[{"b":[]}]}]`, `]`, `}`, `,`, `[]]`, `[] 1`, `{"a":{"b":{}}}`, "[1\x00]", "1\x00", "\x00",
+		`"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"`, `"aaaaaaa\nbbbbbbbbbbbbbbb\u00e9ccccccccc"`, "\"aaaaaaaaaaaa\nb\"", "\"1234567\"", "\"12345678\"", "\"123456789\"", "\"\x80234567890\"", "\"1234567890\xff\"",
+	}
+	for _, depth := range []int{63, 64, 65, 128, 129, 9998, 9999, 10000, 10001} {
+		for _, ends := range [][2]string{{"[", "]"}, {`{"a":`, "}"}, {`[{"a":`, "}]"}} {
+			n := depth / (len(ends[1])) // containers in each
+			bodies = append(bodies, strings.Repeat(ends[0], n)+"1"+strings.Repeat(ends[1], n), strings.Repeat(ends[0], n)+"1"+strings.Repeat(ends[1], n-1))
+		}
+	}
+	for _, body := range bodies {
+		_, err := Frame("application/json", []byte(body))
+		if valid := json.Valid([]byte(body)) && utf8.ValidString(body); (err == nil) != valid {
+			t.Errorf("%.60q of %d bytes: %v; the standard library says %v", body, len(body), err, valid)
+		}
+	}
+}
+
+func TestJSONFramingAllocatesTwice(t *testing.T) {
+	one := []byte(`{"event":"created","at":1763722000,"tags":["a","b"],"text":"caf\u00e9 – naïve"}`)
+	many := []byte("[" + strings.Repeat(string(one)+",", 99) + string(one) + "]")
+	for name, body := range map[string][]byte{"one": one, "a hundred": many} {
+		got := testing.AllocsPerRun(100, func() {
+			if _, err := Frame("application/json", body); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if got > 2 { // the data and the table of lengths
+			t.Errorf("%s: %v allocations", name, got)
+		}
+	}
+}
+
+func BenchmarkJSONFraming(b *testing.B) {
+	one := `{"event":"created","at":1763722000,"tags":["a","b"],"text":"` + strings.Repeat("lorem ipsum ", 15) + `"}`
+	for name, body := range map[string]string{"one": one, "a hundred": "[" + strings.Repeat(one+",", 99) + one + "]"} {
+		b.Run(name, func(b *testing.B) {
+			sent := []byte(body)
+			b.SetBytes(int64(len(sent)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := Frame("application/json", sent); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -48,7 +48,7 @@ func (c *Counter) ApplyBatch(logs []*raft.Log) []any {
 	out := make([]any, len(logs))
 	for i, l := range logs {
 		if l.Type == raft.LogCommand {
-			out[i] = c.envelope(l)
+			out[i] = c.entry(l)
 		}
 		c.applied = l.Index
 	}
@@ -60,8 +60,26 @@ func (c *Counter) ApplyBatch(logs []*raft.Log) []any {
 	return out
 }
 
-func (c *Counter) envelope(l *raft.Log) []stream.Result {
-	h, rest, err := stream.ParseHeader(l.Data)
+// entry answers an envelope, or each of a bundle.
+func (c *Counter) entry(l *raft.Log) any {
+	rest, several := stream.Unbundle(l.Data)
+	if !several {
+		return c.envelope(l, 0, l.Data)
+	}
+	var all [][]stream.Result
+	for len(rest) > 0 {
+		envelope, after, err := stream.NextEnvelope(rest)
+		if err != nil {
+			panic(fmt.Sprintf("entry %d: %v", l.Index, err))
+		}
+		all, rest = append(all, c.envelope(l, len(all), envelope)), after
+	}
+	return all
+}
+
+// envelope answers the nth envelope of an entry.
+func (c *Counter) envelope(l *raft.Log, nth int, envelope []byte) []stream.Result {
+	h, rest, err := stream.ParseHeader(envelope)
 	if err != nil {
 		panic(fmt.Sprintf("entry %d: %v", l.Index, err))
 	}
@@ -76,7 +94,7 @@ func (c *Counter) envelope(l *raft.Log) []stream.Result {
 			panic(fmt.Sprintf("entry %d: %v", l.Index, err))
 		}
 		if _, ok := cmd.(stream.OpenSession); ok {
-			return []stream.Result{{Outcome: stream.Outcome{Session: l.Index}}}
+			return []stream.Result{{Outcome: stream.Outcome{Session: l.Index<<16 | uint64(nth)}}}
 		}
 		a := Applied{Index: l.Index, Term: l.Term, At: h.At}
 		if p, ok := cmd.(stream.Append); ok {

@@ -158,7 +158,7 @@ func (n *node) joinCluster() error {
 		HeartbeatTimeout: r.heartbeatTimeout, ElectionTimeout: r.electionTimeout, LeaderLeaseTimeout: r.leaderLeaseTimeout, CommitTimeout: r.commitTimeout,
 		SnapshotThreshold: uint64(r.snapshotThreshold), SnapshotInterval: r.snapshotInterval, TrailingLogs: uint64(r.trailingLogs),
 		SnapshotBytes: uint64(r.snapshotBytes), TrailingBytes: uint64(r.trailingBytes),
-		RestoreOnStart: behind, Log: n.log, Metrics: n.metrics, Lead: n.joined.sweeping(n.machine),
+		RestoreOnStart: behind, Log: n.log, Metrics: n.metrics, Lead: n.joined.sweeping(n.machine), Watched: n.machine.Watched,
 	}, n.machine, n.stores, taken{listener: n.peers}, n.discovery)
 	if err != nil {
 		return err

@@ -74,7 +74,7 @@ func openNode(p parts) (*Node, error) {
 	cfg := cluster.Config{
 		NodeID: p.id, AdvertisePeer: clustertest.Addr(p.id), AdvertiseHTTP: p.id + ":4437", Version: "sim",
 		Join: p.members, BootstrapExpect: len(p.members), RestoreOnStart: p.disk.behind,
-		Now: p.clock.Now, Log: p.opts.Log,
+		Now: p.clock.Now, Log: p.opts.Log, Watched: n.Machine.Watched,
 		Lead: func(ctx context.Context) {
 			select {
 			case <-known:
