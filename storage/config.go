@@ -55,6 +55,7 @@ func (c Config) withDefaults() Config {
 	}
 	c.Log = orDiscard(c.Log)
 	c.Fatal = orPanic(c.Fatal)
+	c.FS = StrictFS(c.FS, c.Fatal)
 	return c
 }
 

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -27,7 +28,7 @@ const (
 // the common case.
 func (e *Engine) options() *pebble.Options {
 	o := &pebble.Options{
-		FS:                          e.cfg.FS,
+		FS:                          mergeFS{e.cfg.FS, e.closing},
 		Cache:                       e.cache,
 		DisableWAL:                  true,
 		FormatMajorVersion:          pebble.FormatNewest,
@@ -59,8 +60,14 @@ func (e *Engine) options() *pebble.Options {
 // that is tried again may report success for data that is gone. It is called
 // with pebble's lock held.
 func (e *Engine) backgroundError(err error) {
-	if e.closing.Load() {
+	select {
+	case <-e.closing:
 		e.cfg.Log.Warn("copy had an error while closing", "err", err)
+		return
+	default:
+	}
+	if errors.Is(err, errNoSpaceToMerge) {
+		e.cfg.Log.Warn("tables not merged", "err", err)
 		return
 	}
 	e.cfg.Fatal(named("flush or compact the copy", e.cfg.Dir, err))

@@ -103,7 +103,7 @@ func (n *node) openStorage() error {
 		return fmt.Errorf("--data-dir %s: %w", dir, err)
 	}
 	n.opened.push("data directory", lock.Close)
-	identity := identityFile{dir: dir}
+	identity := identityFile{dir: dir, fs: storage.StrictFS(vfs.Default, n.die)}
 	if err := identity.claim(n.cfg.cluster.nodeID); err != nil {
 		return err
 	}
@@ -126,7 +126,7 @@ func (n *node) openStorage() error {
 		return err
 	}
 	n.opened.push("stable store", stable.Close)
-	snapshots, err := storage.OpenSnapshots(storage.SnapshotsConfig{Dir: dir.Snapshots(), Log: n.log, Metrics: metrics})
+	snapshots, err := storage.OpenSnapshots(storage.SnapshotsConfig{Dir: dir.Snapshots(), Log: n.log, Metrics: metrics, Fatal: n.die})
 	if err != nil {
 		return err
 	}
@@ -187,26 +187,29 @@ func closeOnce(l io.Closer) func() error {
 }
 
 // identityFile is node.json as the cluster knows it.
-type identityFile struct{ dir storage.Dir }
+type identityFile struct {
+	dir storage.Dir
+	fs  vfs.FS
+}
 
 // claim makes the identity of a fresh directory, before anything else is made
 // in it, and refuses the directory of another node.
 func (f identityFile) claim(nodeID string) error {
-	id, known, err := storage.LoadIdentity(vfs.Default, f.dir)
+	id, known, err := storage.LoadIdentity(f.fs, f.dir)
 	if err != nil {
 		return err
 	}
 	if known {
 		return id.CheckNodeID(nodeID)
 	}
-	return storage.SaveIdentity(vfs.Default, f.dir, storage.Identity{NodeID: nodeID, DirectoryID: rand.Text()})
+	return storage.SaveIdentity(f.fs, f.dir, storage.Identity{NodeID: nodeID, DirectoryID: rand.Text()})
 }
 
 func (f identityFile) Load() (cluster.Identity, error) {
-	id, _, err := storage.LoadIdentity(vfs.Default, f.dir)
+	id, _, err := storage.LoadIdentity(f.fs, f.dir)
 	return cluster.Identity(id), err
 }
 
 func (f identityFile) Save(id cluster.Identity) error {
-	return storage.SaveIdentity(vfs.Default, f.dir, storage.Identity(id))
+	return storage.SaveIdentity(f.fs, f.dir, storage.Identity(id))
 }
