@@ -48,6 +48,7 @@ type clusterConfig struct {
 
 type raftConfig struct {
 	logStore           string
+	segmentBytes       int64
 	heartbeatTimeout   time.Duration
 	electionTimeout    time.Duration
 	leaderLeaseTimeout time.Duration
