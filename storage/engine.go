@@ -110,6 +110,16 @@ func (e *Engine) Persisted() Globals {
 	return Globals{}
 }
 
+// UnflushedBytes is what a flush would write now, at most.
+func (e *Engine) UnflushedBytes() int64 {
+	c, err := e.acquire()
+	if err != nil {
+		return 0
+	}
+	defer c.release()
+	return int64(c.db.Metrics().MemTable.Size)
+}
+
 // acquire returns the current copy, which stays open until release.
 func (e *Engine) acquire() (*copyDB, error) {
 	e.mu.Lock()
