@@ -4,6 +4,8 @@ import (
 	"net"
 	"strings"
 	"time"
+
+	"mainstem/storage"
 )
 
 // config is what the table of settings fills in. Its sections are those of the
@@ -33,6 +35,8 @@ type storageConfig struct {
 	temporary     bool // removed at exit; no setting
 	cacheBytes    int64
 	memTableBytes int64
+	soft, hard    storage.Mark // of free disk space
+	ballastBytes  int64
 }
 
 type clusterConfig struct {

@@ -37,7 +37,9 @@ type node struct {
 	server         *http.Server
 	busy           busyConns
 	// openStorage
+	space   *storage.Space
 	engine  *storage.Engine
+	raftLog *storage.Log
 	stores  cluster.Stores
 	machine *fsm.Machine
 	joined  *latch // of cluster, for those whom the cluster calls while it opens
@@ -107,6 +109,10 @@ func (n *node) openStorage() error {
 	if err := identity.claim(n.cfg.cluster.nodeID); err != nil {
 		return err
 	}
+	n.joined = newLatch()
+	if err := n.openSpace(dir); err != nil {
+		return err
+	}
 	metrics := storage.NewMetrics(n.metrics)
 	n.engine, err = storage.Open(storage.Config{
 		Dir: dir.Copy(), CacheBytes: n.cfg.storage.cacheBytes, MemTableBytes: n.cfg.storage.memTableBytes,
@@ -116,11 +122,11 @@ func (n *node) openStorage() error {
 		return err
 	}
 	n.opened.push("copy", n.engine.Close)
-	log, err := storage.OpenLog(storage.LogConfig{Dir: dir.Log(), Kind: n.cfg.raft.logStore, SegmentBytes: int(n.cfg.raft.segmentBytes), Log: n.log, Metrics: metrics, Fatal: n.die})
+	n.raftLog, err = storage.OpenLog(storage.LogConfig{Dir: dir.Log(), Kind: n.cfg.raft.logStore, SegmentBytes: int(n.cfg.raft.segmentBytes), Log: n.log, Metrics: metrics, Fatal: n.die})
 	if err != nil {
 		return err
 	}
-	n.opened.push("raft log", log.Close)
+	n.opened.push("raft log", n.raftLog.Close)
 	stable, err := storage.OpenStable(storage.StableConfig{Path: dir.Stable(), Log: n.log, Metrics: metrics, Fatal: n.die})
 	if err != nil {
 		return err
@@ -130,8 +136,8 @@ func (n *node) openStorage() error {
 	if err != nil {
 		return err
 	}
-	n.stores = cluster.Stores{Log: log, Stable: stable, Snapshots: snapshots, Identity: identity}
-	n.joined = newLatch()
+	n.stores = cluster.Stores{Log: n.raftLog, Stable: stable, Snapshots: snapshots, Identity: identity}
+	n.watchDisk()
 	n.machine, err = fsm.New(n.engine, fsm.Config{Log: n.log, Committed: n.joined.committed})
 	return err
 }
@@ -158,7 +164,7 @@ func (n *node) joinCluster() error {
 		HeartbeatTimeout: r.heartbeatTimeout, ElectionTimeout: r.electionTimeout, LeaderLeaseTimeout: r.leaderLeaseTimeout, CommitTimeout: r.commitTimeout,
 		SnapshotThreshold: uint64(r.snapshotThreshold), SnapshotInterval: r.snapshotInterval, TrailingLogs: uint64(r.trailingLogs),
 		SnapshotBytes: uint64(r.snapshotBytes), TrailingBytes: uint64(r.trailingBytes),
-		RestoreOnStart: behind, Log: n.log, Metrics: n.metrics, Lead: n.joined.sweeping(n.machine),
+		RestoreOnStart: behind, Disk: n.disk, Log: n.log, Metrics: n.metrics, Lead: n.joined.sweeping(n.machine),
 	}, n.machine, n.stores, taken{listener: n.peers}, n.discovery)
 	if err != nil {
 		return err
