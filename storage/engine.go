@@ -21,6 +21,7 @@ type Engine struct {
 	current atomic.Pointer[copyDB] // nil once closed
 	mu      sync.Mutex             // guards the change of current against acquire
 	closing chan struct{}          // closed when errors of background work are expected
+	waits   waits                  // of flushes and compactions without space
 	retired errgroup.Group         // closes replaced copies when their readers are done
 	closed  sync.Once
 	result  error // of Close
@@ -54,6 +55,7 @@ func open(cfg Config) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{cfg: cfg, cache: pebble.NewCache(cfg.CacheBytes), closing: make(chan struct{})}
+	e.waits.closing = e.closing
 	c, err := e.openFirst(name)
 	if err != nil {
 		e.cache.Unref()

@@ -28,7 +28,7 @@ const (
 // the common case.
 func (e *Engine) options() *pebble.Options {
 	o := &pebble.Options{
-		FS:                          mergeFS{e.cfg.FS, e.closing},
+		FS:                          tableFS{e.cfg.FS, e.cfg.MayMerge, &e.waits},
 		Cache:                       e.cache,
 		DisableWAL:                  true,
 		FormatMajorVersion:          pebble.FormatNewest,
@@ -41,6 +41,16 @@ func (e *Engine) options() *pebble.Options {
 		Logger:                      pebbleLog{e},
 		EventListener: &pebble.EventListener{
 			BackgroundError: e.backgroundError,
+			FlushEnd: func(info pebble.FlushInfo) {
+				if info.Err == nil {
+					e.waits.succeeded()
+				}
+			},
+			CompactionEnd: func(info pebble.CompactionInfo) {
+				if info.Err == nil {
+					e.waits.succeeded()
+				}
+			},
 			DataCorruption: func(info pebble.DataCorruptionInfo) {
 				e.cfg.Metrics.corruption(storeCopy)
 				e.cfg.Log.Error("copy is corrupt", "file", info.Path, "err", info.Details)
@@ -66,8 +76,8 @@ func (e *Engine) backgroundError(err error) {
 		return
 	default:
 	}
-	if errors.Is(err, errNoSpaceToMerge) {
-		e.cfg.Log.Warn("tables not merged", "err", err)
+	if errors.Is(err, errNoRoom) {
+		e.cfg.Log.Warn("table not written", "err", err.Error()) // without pebble's stack
 		return
 	}
 	e.cfg.Fatal(named("flush or compact the copy", e.cfg.Dir, err))

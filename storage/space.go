@@ -71,6 +71,9 @@ const (
 	lookNear  = 20 * time.Millisecond  // and else
 	plenty    = 2                      // times the soft mark
 	makePause = time.Minute            // before the next attempt to make a ballast
+
+	ballastPartOfHard = 2 // of the hard mark is left when the ballast is given up,
+	mergePart         = 4 // and when compactions stop
 )
 
 // Space watches the disk of a data directory. It is told what will be written,
@@ -118,6 +121,23 @@ func (s *Space) Room() Room {
 	return s.room
 }
 
+// MayMerge tells whether there is space for what only needs it for a while. It
+// looks anew: compactions write faster than Run looks.
+func (s *Space) MayMerge() bool {
+	usage, err := s.cfg.Usage(string(s.cfg.Dir))
+	if err != nil {
+		return false
+	}
+	m, left, _ := s.left(usage)
+	return left >= m.hard/mergePart
+}
+
+// left is what is there for more data, and the marks to hold it against.
+func (s *Space) left(usage vfs.DiskUsage) (m marks, left, held int64) {
+	m, held = s.cfg.marks(int64(usage.TotalBytes)), s.ballast.held()
+	return m, int64(usage.AvailBytes) - s.cfg.Owed() - (m.ballast - held), held
+}
+
 // Run looks at the disk until ctx ends.
 func (s *Space) Run(ctx context.Context) error {
 	for {
@@ -138,19 +158,16 @@ func (s *Space) look() time.Duration {
 		s.lostSight(err)
 		return lookNear
 	}
-	free, total := int64(usage.AvailBytes), int64(usage.TotalBytes)
-	marks := s.cfg.marks(total)
-	held := s.ballast.held()
-	left := free - s.cfg.Owed() - (marks.ballast - held)
+	marks, left, held := s.left(usage)
 	before := s.Room().Level
 	level := marks.level(before, left)
 	switch {
-	case left < marks.hard/2 && held > 0:
+	case left < marks.hard/ballastPartOfHard && held > 0:
 		held = s.dropBallast(held, left)
 	case level == Ample && held < marks.ballast:
 		held = s.makeBallast(marks.ballast)
 	}
-	room := Room{Level: level, Free: free, Total: total, Ballast: held}
+	room := Room{Level: level, Free: int64(usage.AvailBytes), Total: int64(usage.TotalBytes), Ballast: held}
 	s.mu.Lock()
 	s.room, s.blind = room, false
 	s.mu.Unlock()

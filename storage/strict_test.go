@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -158,54 +159,114 @@ func TestCheckpointWithoutSpaceFailsTheSnapshotOnly(t *testing.T) {
 	}
 }
 
-// A compaction that has no space leaves the tables as they are; a flush that has
-// none ends the process.
-func TestCompactionWithoutSpaceIsTriedAgain(t *testing.T) {
-	var full atomic.Bool
-	refused := make(chan struct{}, 1000)
-	fs := refusing{vfs.NewMem(), func(c vfs.DiskWriteCategory) error {
-		if c != mergeCategory || !full.Load() {
-			return nil
+// A flush or a compaction that has no space leaves everything as it is, in
+// memory and in the tables, and is tried again until it has.
+func TestTablesWithoutSpaceAreTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var full atomic.Bool
+		for _, category := range []vfs.DiskWriteCategory{mergeCategory, flushCategory} {
+			tries := make(chan time.Time, 1000)
+			fs := refusing{vfs.NewMem(), func(c vfs.DiskWriteCategory) error {
+				if c != category || !full.Load() {
+					return nil
+				}
+				tries <- time.Now()
+				return syscall.ENOSPC
+			}}
+			f := failSync(0, nil)
+			cfg := testConfig(fs)
+			cfg.Fatal = f.fatal
+			e, err := Open(cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			full.Store(true)
+			applied := uint64(0)
+			for len(tries) == 0 { // until tables overlap enough to be merged
+				if applied > 1000 {
+					t.Fatalf("no %s was tried", category)
+				}
+				history(t, e, applied+1, applied+5)
+				applied += 5
+				flushed := make(chan error, 1)
+				go func() { flushed <- e.Flush() }()
+				synctest.Wait()
+				if category == mergeCategory {
+					if err := <-flushed; err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			first, second, third := <-tries, <-tries, <-tries
+			if a, b := second.Sub(first), third.Sub(second); a < roomPause || b < 2*roomPause {
+				t.Fatalf("%s: tried again after %v and %v", category, a, b)
+			}
+			if got := wantHistory(t, e); got != applied {
+				t.Fatalf("got entries to %d, want %d", got, applied)
+			}
+			full.Store(false)
+			time.Sleep(2 * roomPauseMax)
+			if category == mergeCategory && merged(e) == 0 {
+				t.Fatal("not merged with space again")
+			}
+			if err := e.Flush(); err != nil {
+				t.Fatal(err)
+			}
+			if got := wantHistory(t, e); got != applied || e.Persisted() != e.Globals() || len(f.told) != 0 {
+				t.Fatalf("got entries to %d, want %d; persisted %+v, %d fatal errors", got, applied, e.Persisted(), len(f.told))
+			}
+			if err := e.Close(); err != nil {
+				t.Fatal(err)
+			}
 		}
-		refused <- struct{}{}
-		return syscall.ENOSPC
-	}}
-	f := failSync(0, nil)
-	cfg := testConfig(fs)
-	cfg.Fatal = f.fatal
-	e, err := Open(cfg)
-	if err != nil {
-		t.Fatal(err)
+	})
+}
+
+// merged counts the tables that compactions have made.
+func merged(e *Engine) (tables int64) {
+	for _, level := range e.current.Load().db.Metrics().Levels[1:] {
+		tables += int64(level.TablesCount)
 	}
-	defer e.Close()
-	full.Store(true)
-	applied := uint64(0)
-	for len(refused) == 0 { // until tables overlap enough to be merged
-		if applied > 1000 {
-			t.Fatal("no compaction was tried")
+	return tables
+}
+
+// Compactions leave the last of the space to those who cannot wait.
+func TestCompactionsAskForRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asked, may atomic.Int64
+		cfg := testConfig(vfs.NewMem())
+		cfg.MayMerge = func() bool {
+			asked.Add(1)
+			return may.Load() == 1
 		}
-		history(t, e, applied+1, applied+5)
-		applied += 5
-		if err := e.Flush(); err != nil {
+		e, err := Open(cfg)
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	<-refused
-	<-refused // tried again, by itself
-	if got := wantHistory(t, e); got != applied {
-		t.Fatalf("got entries to %d, want %d", got, applied)
-	}
-	full.Store(false)
-	for e.current.Load().db.Metrics().Compact.Count == 0 {
-		select {
-		case err := <-f.told:
-			t.Fatalf("got fatal error %v", err)
-		case <-time.After(10 * time.Millisecond):
+		for applied := uint64(0); asked.Load() == 0; applied += 5 {
+			if applied > 1000 {
+				t.Fatal("no compaction was tried")
+			}
+			history(t, e, applied+1, applied+5)
+			if err := e.Flush(); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
 		}
-	}
-	if got := wantHistory(t, e); got != applied {
-		t.Fatalf("got entries to %d, want %d", got, applied)
-	}
+		time.Sleep(roomPauseMax)
+		if got := merged(e); got != 0 {
+			t.Fatalf("got %d merged tables without leave", got)
+		}
+		may.Store(1)
+		time.Sleep(2 * roomPauseMax)
+		if merged(e) == 0 {
+			t.Fatal("got no merged tables with leave")
+		}
+		wantHistory(t, e)
+		if err := e.Close(); err != nil {
+			t.Fatal(err)
+		}
+	})
 }
 
 // refusing refuses to make files of a category.
@@ -219,26 +280,4 @@ func (r refusing) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error)
 		return nil, err
 	}
 	return r.FS.Create(name, c)
-}
-
-func TestFlushWithoutSpaceIsFatal(t *testing.T) {
-	var full atomic.Bool
-	f := failSync(0, nil)
-	cfg := testConfig(refusing{vfs.NewMem(), func(c vfs.DiskWriteCategory) error {
-		if c == "pebble-memtable-flush" && full.Load() {
-			return syscall.ENOSPC
-		}
-		return nil
-	}})
-	cfg.Fatal = f.fatal
-	e, err := Open(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	history(t, e, 1, 20)
-	full.Store(true)
-	go e.Flush() // does not return: fatal does not
-	if err := <-f.told; !errors.Is(err, syscall.ENOSPC) {
-		t.Fatalf("got fatal error %v", err)
-	}
 }

@@ -188,9 +188,27 @@ func tails(t *testing.T, c *harness.Cluster, name string) map[*harness.Node]chan
 	return got
 }
 
-// refusing wants a node that is up, whose disk is full, to say so everywhere and
-// to serve what it can.
-func refusing(t *testing.T, c *harness.Cluster, n *harness.Node, full bool) {
+// tellsFull reports whether a node says that its own disk is full, and wants it to
+// say the same everywhere.
+func tellsFull(t *testing.T, n *harness.Node) bool {
+	t.Helper()
+	var full bool
+	harness.Eventually(t, fullSoon, "one word from "+n.ID, func() error {
+		mark, err := metric(n, "mainstem_disk_watermark")
+		if err != nil {
+			return err
+		}
+		full = mark == watermarkFull
+		if err := n.Ready(); full != (err != nil && strings.Contains(err.Error(), "the disk is full")) {
+			return fmt.Errorf("the mark is %v, readiness %w", mark, err)
+		}
+		return nil
+	})
+	return full
+}
+
+// refusing wants a node that is up to refuse data and to serve what it can.
+func refusing(t *testing.T, n *harness.Node) {
 	t.Helper()
 	if !n.Running() {
 		t.Fatalf("%s has ended:\n%s", n.ID, n.Log())
@@ -198,12 +216,6 @@ func refusing(t *testing.T, c *harness.Cluster, n *harness.Node, full bool) {
 	a, err := n.Client().Append("kept", harness.Headers("Content-Type", text), "no")
 	if err != nil || a.Status != insufficient {
 		t.Fatalf("append through %s: %s, %v", n.ID, a, err)
-	}
-	if err := n.Ready(); full != (err != nil && strings.Contains(err.Error(), "the disk is full")) {
-		t.Fatalf("readiness of %s: %v", n.ID, err)
-	}
-	if mark, err := metric(n, "mainstem_disk_watermark"); err != nil || full != (mark == watermarkFull) {
-		t.Fatalf("mainstem_disk_watermark of %s: %v, %v", n.ID, mark, err)
 	}
 	if out, err := metric(n, "mainstem_cluster_out_of_space"); err != nil || out < 1 {
 		t.Fatalf("mainstem_cluster_out_of_space of %s: %v, %v", n.ID, out, err)
@@ -286,8 +298,15 @@ func TestFullDisksRefuseDataAndHealByDeletes(t *testing.T) {
 	keep(t, c)
 	follow, were := tails(t, c, "kept"), pids(c)
 	streams := fill(t, c)
+	full := 0
 	for _, n := range c.Nodes {
-		refusing(t, c, n, true)
+		refusing(t, n)
+		if tellsFull(t, n) {
+			full++
+		}
+	}
+	if full == 0 {
+		t.Fatal("data is refused and no node says that its disk is full")
 	}
 	var left []*poured
 	for i, s := range streams {
@@ -338,7 +357,10 @@ func TestOneFullDiskStopsDataUntilThereIsSpace(t *testing.T) {
 				}
 				return nil
 			})
-			refusing(t, c, n, n == victim)
+			refusing(t, n)
+			if got := tellsFull(t, n); got != (n == victim) {
+				t.Fatalf("%s: full %v; the disk of %s is", n.ID, got, victim.ID)
+			}
 		}
 		if ballast, err := metric(victim, "mainstem_ballast_bytes"); err != nil || ballast != 0 {
 			t.Fatalf("the ballast of %s: %v, %v; want it given up", victim.ID, ballast, err)

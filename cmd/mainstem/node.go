@@ -116,7 +116,7 @@ func (n *node) openStorage() error {
 	metrics := storage.NewMetrics(n.metrics)
 	n.engine, err = storage.Open(storage.Config{
 		Dir: dir.Copy(), CacheBytes: n.cfg.storage.cacheBytes, MemTableBytes: n.cfg.storage.memTableBytes,
-		Log: n.log, Metrics: metrics, Fatal: n.die,
+		MayMerge: n.space.MayMerge, Log: n.log, Metrics: metrics, Fatal: n.die,
 	})
 	if err != nil {
 		return err
