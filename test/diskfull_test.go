@@ -7,6 +7,8 @@ import (
 	"hash"
 	"math/rand/v2"
 	"os"
+	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -401,4 +403,99 @@ func takeSpace(path string) error {
 		}
 	}
 	return fmt.Errorf("take the space for %s: %w", path, err)
+}
+
+// oneOnASmallDisk starts a single node.
+func oneOnASmallDisk(t *testing.T, args ...string) (*harness.Node, *harness.Disk) {
+	t.Helper()
+	harness.Require(t)
+	if err := harness.DiskRefusal(); err != nil {
+		t.Skipf("no small disks can be made here: %v", err)
+	}
+	dir := harness.Dir(t)
+	disk := harness.NewDisk(t, dir, "disk", diskMegabytes)
+	c := harness.NewCluster(t, 1, append(args, smallDiskArgs...)...)
+	n := c.Nodes[0]
+	n.Dir = disk.Mount + "/data"
+	n.Start()
+	n.WaitReady()
+	keep(t, c)
+	return n, disk
+}
+
+// TestANodeStartsOnAFullDisk fills the disk of a node that is away: it starts with
+// the help of its ballast, refuses data, serves reads and deletes, and heals.
+func TestANodeStartsOnAFullDisk(t *testing.T) {
+	n, disk := oneOnASmallDisk(t)
+	if a, err := n.Client().Create("goes", harness.Headers("Content-Type", text), "x"); err != nil || a.Status != 201 {
+		t.Fatalf("%s, %v", a, err)
+	}
+	n.Kill()
+	hog := disk.Mount + "/hog"
+	if err := takeSpace(hog); err != nil {
+		t.Fatal(err)
+	}
+	n.Start()
+	harness.Eventually(t, healWithin, "a read", func() error {
+		_, err := n.Client().ReadAll("kept", "-1", nil)
+		return err
+	})
+	refusing(t, n)
+	if !tellsFull(t, n) {
+		t.Fatal("the node does not say that its disk is full")
+	}
+	if a, err := n.Client().Delete("goes"); err != nil || a.Status != 204 {
+		t.Fatalf("delete: %s, %v", a, err)
+	}
+	if err := os.Remove(hog); err != nil {
+		t.Fatal(err)
+	}
+	n.WaitReady()
+	if a, err := n.Client().Append("kept", harness.Headers("Content-Type", text), "again"); err != nil || a.Status != 204 {
+		t.Fatalf("append: %s, %v", a, err)
+	}
+}
+
+// TestALogWithoutSpaceSaysSoAndComesBack gives the raft log no next segment, as
+// when the space went faster than it could be refused: the node ends, names the
+// cause, and the next start finds all that was acknowledged.
+func TestALogWithoutSpaceSaysSoAndComesBack(t *testing.T) {
+	if _, err := exec.LookPath("strace"); err != nil {
+		t.Skipf("no call can be made to fail: %v", err)
+	}
+	n, _ := oneOnASmallDisk(t, "--raft-segment-bytes", "1MiB")
+	tracer, err := harness.StartProcess(n.LogPath, nil, "strace", "-f", "-qqq", "-e", "signal=none", "-e", "trace=fallocate",
+		"-e", "inject=fallocate:error=ENOSPC", "-o", os.DevNull, "-p", strconv.Itoa(n.Pid()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tracer.Kill() // it ends with the node
+	want := strings.Repeat("kept", keptMessages)
+	random := rand.NewChaCha8([32]byte{})
+	for end := time.Now().Add(healWithin); n.Running(); {
+		if time.Now().After(end) {
+			t.Fatal("the node lives without a next segment for its log")
+		}
+		body := fmt.Sprintf("%x", random.Uint64()) + strings.Repeat("z", 64<<10)
+		if a, err := n.Client().Append("kept", harness.Headers("Content-Type", text), body); err == nil && a.Status == 204 {
+			want += body
+		}
+	}
+	if code := n.Exit(healWithin); code == 0 {
+		t.Fatal("the node left with 0")
+	}
+	for _, word := range []string{"make raft log segment", "no space left on device"} {
+		if log := n.Log(); !strings.Contains(log, word) {
+			t.Fatalf("the log does not say %q:\n%s", word, log)
+		}
+	}
+	n.Start()
+	n.WaitReady()
+	content, err := n.Client().ReadAll("kept", "-1", nil)
+	if err != nil || !strings.HasPrefix(string(content.Bytes()), want) {
+		t.Fatalf("got %d bytes, %v; %d were acknowledged", len(content.Bytes()), err, len(want))
+	}
+	if a, err := n.Client().Append("kept", harness.Headers("Content-Type", text), "again"); err != nil || a.Status != 204 {
+		t.Fatalf("append: %s, %v", a, err)
+	}
 }
