@@ -28,3 +28,7 @@ func (n *Node) NotedHint() Hint {
 
 // Term is raft's current term.
 func (n *Node) Term() uint64 { return n.seat.Load().raft.CurrentTerm() }
+
+// ForgetSpace makes this node believe that there is space everywhere, until it
+// hears otherwise.
+func (n *Node) ForgetSpace() { n.space.full.Store(nil) }

@@ -118,6 +118,7 @@ func (n *Node) exchangeReports(s *seat, stop <-chan struct{}) {
 		}
 		g.Wait()
 		n.tellReach(servers, away)
+		n.judgeSpace()
 		select {
 		case <-tick.C:
 		case <-n.exchangeNow:
@@ -176,6 +177,7 @@ func (n *Node) exchangeWith(ctx context.Context, id string) (report, error) {
 func (n *Node) noteReport(r report) {
 	near := r.Applied+n.cfg.ReadyLagMax >= n.machine.Applied()
 	n.members.put(r, near)
+	n.judgeSpace()
 	if r.GossipAddr != "" {
 		n.disco.Seed([]string{r.GossipAddr}) // gossip forgets a node that was away for long
 	}

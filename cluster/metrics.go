@@ -29,6 +29,7 @@ type metrics struct {
 type gauges struct {
 	isLeader, term, commit, applied, peers   func() float64
 	failureTolerance, lastContact, gossiping func() float64
+	outOfSpace                               func() float64
 }
 
 func newMetrics(r prometheus.Registerer, g gauges) (*metrics, error) {
@@ -61,6 +62,7 @@ func newMetrics(r prometheus.Registerer, g gauges) (*metrics, error) {
 		{"mainstem_raft_peers", "Members of the cluster, this node included.", g.peers},
 		{"mainstem_raft_failure_tolerance", "Voters that may fail before writes stop.", g.failureTolerance},
 		{"mainstem_raft_last_contact_seconds", "Time since a leader was last heard of.", g.lastContact},
+		{"mainstem_cluster_out_of_space", "Voters for whose full disks this node takes no data.", g.outOfSpace},
 		{"mainstem_gossip_members", "Nodes that gossip believes alive, this node included.", g.gossiping},
 		{"mainstem_apply_longest_seconds", "The longest time that the machine took to apply at once since this process started.", m.applyLongest.seconds},
 	} {

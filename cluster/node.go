@@ -52,6 +52,7 @@ type Node struct {
 	members    memberTable
 	grants     grants
 	tenure     tenure
+	space      space
 	applying   gate        // entries given to raft.Apply
 	suspicions chan string // leaders to be looked at; one waits at most
 	departure  departure
@@ -206,8 +207,12 @@ func (n *Node) takeSeat(clusterID string, founders []raft.Server, how string) er
 	return nil
 }
 
-// Submit puts a command into the log and returns what the machine made of it.
+// Submit puts a command into the log and returns what the machine made of it. A
+// *NoSpaceError refuses one that stream.Grows while a disk is full.
 func (n *Node) Submit(ctx context.Context, c stream.Command) (stream.Result, error) {
+	if err := n.space.refuse(c); err != nil {
+		return stream.Result{}, err
+	}
 	return n.proposer.submit(ctx, c)
 }
 

@@ -88,7 +88,7 @@ func forwardResult(err error) string {
 	switch {
 	case err == nil:
 		return "ok"
-	case isNotProposed(err):
+	case isNotProposed(err), isNoSpace(err):
 		return "not_proposed"
 	}
 	return "unknown"
@@ -104,6 +104,9 @@ func (n *Node) apply(s *seat, envelope []byte, commands int) ([]stream.Result, e
 	defer n.applying.leave()
 	if _, leads := s.leads(); !leads {
 		return nil, notProposed(raft.ErrNotLeader)
+	}
+	if err := n.space.refuseEnvelope(envelope); err != nil {
+		return nil, err
 	}
 	results, err := n.rounds.do(envelope)
 	if err == nil && commands >= 0 && len(results) != commands {

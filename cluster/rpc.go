@@ -31,6 +31,7 @@ const (
 	statusUnknown          // may have been proposed
 	statusRefused          // no, and asking again will not help; body is a sentence
 	statusGoAway           // the last frame: requests above this id were not looked at
+	statusNoSpace          // certainly not proposed; body names the members that are full
 )
 
 // servedMax bounds the requests of one connection that are served at a time.
@@ -135,9 +136,12 @@ func (r *refusal) Error() string { return r.sentence }
 
 func statusOf(err error, body []byte) (byte, []byte) {
 	var no *refusal
+	var full *NoSpaceError
 	switch {
 	case err == nil:
 		return statusOK, body
+	case errors.As(err, &full):
+		return statusNoSpace, encodeNoSpace(full)
 	case errors.As(err, &no):
 		return statusRefused, []byte(no.sentence)
 	case isNotProposed(err):
@@ -155,6 +159,8 @@ func unpack(f frame) ([]byte, error) {
 		return nil, notProposed(errors.New(string(f.body)))
 	case statusRefused:
 		return nil, &refusal{string(f.body)}
+	case statusNoSpace:
+		return nil, decodeNoSpace(f.body)
 	}
 	return nil, ErrOutcomeUnknown
 }

@@ -30,6 +30,8 @@ type report struct {
 	Promised    bool      `json:"promised,omitempty"`  // stays while the other is away
 	Stays       bool      `json:"stays,omitempty"`     // the answer to Draining
 	Stranger    bool      `json:"stranger,omitempty"`  // the answer to a node that was removed
+	Disk        Disk      `json:"disk"`
+	Full        []string  `json:"full,omitempty"` // voters without disk space, as its sender knows
 }
 
 // leaving reports that a member is on its way out.
@@ -52,6 +54,7 @@ type Status struct {
 	AppliedIndex     uint64   `json:"applied_index"`
 	LastIndex        uint64   `json:"last_index"`
 	FailureTolerance int      `json:"failure_tolerance"`
+	OutOfSpace       []string `json:"out_of_space"` // voters for whose full disks no data is taken
 	Members          []Member `json:"members"`
 }
 
@@ -66,6 +69,7 @@ type Member struct {
 	Reachable bool   `json:"reachable"` // from this node
 	Applied   uint64 `json:"applied"`
 	Lag       uint64 `json:"lag"` // behind the most advanced member
+	Disk      Disk   `json:"disk"`
 }
 
 // Status describes the cluster. It asks nobody: members report to each other
@@ -77,6 +81,7 @@ func (n *Node) Status(context.Context) Status {
 		ClusterID:    n.clusterID(),
 		Leader:       leader.ID,
 		AppliedIndex: n.machine.Applied(),
+		OutOfSpace:   append([]string{}, n.space.names()...),
 		Members:      []Member{},
 	}
 	s := n.seat.Load()
@@ -103,10 +108,12 @@ func (n *Node) member(server raft.Server) Member {
 	m := Member{NodeID: string(server.ID), PeerAddr: string(server.Address), Voter: server.Suffrage == raft.Voter}
 	if m.NodeID == n.cfg.NodeID {
 		m.HTTPAddr, m.Version, m.Reachable, m.Applied = n.cfg.AdvertiseHTTP, n.cfg.Version, true, n.machine.Applied()
+		m.Disk = n.disk()
 		return m
 	}
 	if r, ok := n.members.get(m.NodeID); ok {
 		m.HTTPAddr, m.Version, m.Applied = r.HTTPAddr, r.Version, r.Applied
+		m.Disk = r.Disk
 		m.Reachable = n.members.fresh(r)
 	}
 	return m
@@ -194,6 +201,8 @@ func (n *Node) ownReport() report {
 		Closing:     n.proposer.shutting(),
 		Draining:    n.departure.begun(),
 		Unwatched:   !n.cfg.Watched(),
+		Disk:        n.disk(),
+		Full:        n.space.names(),
 	}
 	if s := n.seat.Load(); s != nil {
 		_, r.Tenure = n.inTenure(s)

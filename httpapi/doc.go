@@ -11,6 +11,8 @@
 //   - an error with the method OutcomeUnknown() bool that returns true means
 //     that the command may or may not have been carried out: 503, Retry-After,
 //     and a detail with the words "outcome unknown";
+//   - one with the method InsufficientStorage() bool that returns true means that
+//     nothing was written for want of disk space: 507 and Retry-After;
 //   - any other error, unless the client has left, means that nothing was
 //     written: 503 and Retry-After.
 //

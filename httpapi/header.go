@@ -54,6 +54,7 @@ var (
 	valText        = []string{"text/plain; charset=utf-8"}
 	valRetryAfter  = []string{"1"}
 	valBearer      = []string{`Bearer realm="mainstem"`}
+	valRetryLater  = []string{"5"} // for what heals in minutes, not in moments
 )
 
 // once returns the value of a header that may come at most once and not be

@@ -55,12 +55,20 @@ func malformed(what, why, mend string) error {
 // outcomeUnknown is what errors are asked; see the package comment.
 type outcomeUnknown interface{ OutcomeUnknown() bool }
 
+// insufficientStorage is what errors are asked; see the package comment.
+type insufficientStorage interface{ InsufficientStorage() bool }
+
 // notWritten turns an error of the Writer into an answer.
 func notWritten(err error) error {
 	var unknown outcomeUnknown
 	if errors.As(err, &unknown) && unknown.OutcomeUnknown() {
 		return &problem{answer{http.StatusServiceUnavailable, codeUnavailable, reasonUnknown},
 			"outcome unknown: the request was sent to the log, and whether it was carried out could not be learnt; read before you repeat it, or use producer headers, which make repeating safe", err}
+	}
+	var full insufficientStorage
+	if errors.As(err, &full) && full.InsufficientStorage() {
+		return &problem{answer{http.StatusInsufficientStorage, codeUnavailable, "INSUFFICIENT_STORAGE"},
+			"a node of the cluster has no disk space left for new data; nothing was written; reads and deletes go on, and writes do when space has been freed: " + pathStatus + " tells where it is missing", err}
 	}
 	return &problem{answer{http.StatusServiceUnavailable, codeUnavailable, "NOT_WRITTEN"},
 		"the cluster cannot write at the moment; nothing was written, try again", err}
@@ -125,8 +133,11 @@ func (s *Server) writeProblem(c echo.Context, a answer, detail string) {
 	h[headerContentType] = valProblem
 	h[headerCacheControl] = valNoStore
 	delete(h, headerETag)
-	if a.status == http.StatusServiceUnavailable || a.status == http.StatusTooManyRequests {
+	switch a.status {
+	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
 		h[headerRetryAfter] = valRetryAfter
+	case http.StatusInsufficientStorage:
+		h[headerRetryAfter] = valRetryLater
 	}
 	h[headerContentLength] = []string{strconv.Itoa(len(body))}
 	c.Response().WriteHeader(a.status)

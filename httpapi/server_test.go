@@ -85,6 +85,27 @@ func TestProblemsSayWhatWasWrong(t *testing.T) {
 	}
 }
 
+type full struct{ error }
+
+func (full) InsufficientStorage() bool { return true }
+
+func TestWritesWithoutDiskSpaceAreRefused(t *testing.T) {
+	n := newNode(t)
+	n.submitErr = fmt.Errorf("submit: %w", full{errors.New("the disk of n2 is full")})
+	s := n.serve(httpapi.Config{})
+	for _, method := range []string{http.MethodPut, http.MethodPost} {
+		a := do(s, method, "/v1/stream/s", "x", "Content-Type", "text/plain")
+		a.want(t, 507, "Retry-After", "5", "Content-Type", "application/problem+json")
+		for _, part := range []string{`"reason":"INSUFFICIENT_STORAGE"`, `"code":"UNAVAILABLE"`, `"status":507`, "nothing was written"} {
+			if !strings.Contains(a.text(), part) {
+				t.Fatalf("got %s, want %s in it", a.text(), part)
+			}
+		}
+	}
+	n.submitErr = unknown{n.submitErr} // what may have been written is never said not to be
+	do(s, http.MethodPost, "/v1/stream/s", "x", "Content-Type", "text/plain").want(t, 503)
+}
+
 type unknown struct{ error }
 
 func (unknown) OutcomeUnknown() bool { return true }

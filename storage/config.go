@@ -24,8 +24,11 @@ type Config struct {
 	MemTableBytes int64        // before a flush; 0: 32 MiB, up to four are held
 	Log           *slog.Logger // nil: discarded
 	Metrics       *Metrics     // nil: not counted
+	// MayMerge tells whether compactions may go on taking disk space, which they
+	// give back at their end. nil: always. See Space.MayMerge.
+	MayMerge func() bool
 	// Fatal is told of an error after which the copy must not be used: a failed
-	// flush, fsync or compaction. It must end the process and not return, and it
+	// fsync, or a flush or compaction that failed for more than want of space. It must end the process and not return, and it
 	// must not call the Engine. nil: panic.
 	Fatal func(error)
 }
@@ -53,8 +56,12 @@ func (c Config) withDefaults() Config {
 	if c.MemTableBytes == 0 {
 		c.MemTableBytes = defaultMemTableBytes
 	}
+	if c.MayMerge == nil {
+		c.MayMerge = func() bool { return true }
+	}
 	c.Log = orDiscard(c.Log)
 	c.Fatal = orPanic(c.Fatal)
+	c.FS = StrictFS(c.FS, c.Fatal)
 	return c
 }
 

@@ -13,4 +13,5 @@
 //	<data>/log/          the raft log                log.go
 //	<data>/copy/         the copy                    engine.go
 //	<data>/snapshots/    checkpoints of the copy     snapshots.go
+//	<data>/ballast       space held back             space.go
 package storage

@@ -20,7 +20,8 @@ type Engine struct {
 	cache   *pebble.Cache
 	current atomic.Pointer[copyDB] // nil once closed
 	mu      sync.Mutex             // guards the change of current against acquire
-	closing atomic.Bool            // errors of background work are expected
+	closing chan struct{}          // closed when errors of background work are expected
+	waits   waits                  // of flushes and compactions without space
 	retired errgroup.Group         // closes replaced copies when their readers are done
 	closed  sync.Once
 	result  error // of Close
@@ -53,7 +54,8 @@ func open(cfg Config) (*Engine, error) {
 	if err := removeStrays(cfg.FS, cfg.Dir, name); err != nil {
 		return nil, err
 	}
-	e := &Engine{cfg: cfg, cache: pebble.NewCache(cfg.CacheBytes)}
+	e := &Engine{cfg: cfg, cache: pebble.NewCache(cfg.CacheBytes), closing: make(chan struct{})}
+	e.waits.closing = e.closing
 	c, err := e.openFirst(name)
 	if err != nil {
 		e.cache.Unref()
@@ -83,7 +85,7 @@ func (e *Engine) openFirst(name string) (*copyDB, error) {
 // replayed from the raft log.
 func (e *Engine) Close() error {
 	e.closed.Do(func() {
-		e.closing.Store(true)
+		close(e.closing)
 		e.mu.Lock()
 		c := e.current.Swap(nil)
 		e.mu.Unlock()
@@ -108,6 +110,16 @@ func (e *Engine) Persisted() Globals {
 		return *c.persisted.Load()
 	}
 	return Globals{}
+}
+
+// UnflushedBytes is what a flush would write now, at most.
+func (e *Engine) UnflushedBytes() int64 {
+	c, err := e.acquire()
+	if err != nil {
+		return 0
+	}
+	defer c.release()
+	return int64(c.db.Metrics().MemTable.Size)
 }
 
 // acquire returns the current copy, which stays open until release.

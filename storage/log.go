@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hashicorp/raft"
 	wal "github.com/hashicorp/raft-wal"
+	walfs "github.com/hashicorp/raft-wal/fs"
 	"github.com/hashicorp/raft-wal/types"
 )
 
@@ -22,14 +23,17 @@ const (
 
 const (
 	defaultSegmentBytes = 64 << 20
+	segmentBytesMin     = 4 << 20 // of the default on a small disk
+	segmentsPerDisk     = 64      // of the default size, on a small disk
 	segmentBytesMax     = 1 << 30 // raft-wal counts offsets in 32 bits
+	boltGrowthBytes     = 16 << 20
 )
 
 // LogConfig says where the raft log lies and of which kind it is.
 type LogConfig struct {
 	Dir          string       // of the log alone; made when absent
 	Kind         string       // LogWAL or LogBoltDB; "": LogWAL
-	SegmentBytes int          // of a LogWAL file; 0: 64 MiB
+	SegmentBytes int          // of a LogWAL file; 0: 64 MiB, or a 64th of a disk below 4 GiB
 	Log          *slog.Logger // nil: discarded
 	Metrics      *Metrics     // nil: not counted
 	// Fatal is told when a write or fsync has failed. Such a log takes no more
@@ -60,10 +64,30 @@ type Log struct {
 	cfg   LogConfig
 	meta  *logMeta
 	inner innerLog
+	files *walFiles // of LogWAL
 	codec *recordCodec
 
 	mu     sync.Mutex // one writer; guards codec.first and failed
 	failed error      // the first failed write, ErrClosed after Close
+	told   sync.Once  // Fatal
+}
+
+// segmentBytesOn is the default size of a segment: a few of them must fit on a
+// small disk.
+func segmentBytesOn(disk vfs.FS, dir string) (int, error) {
+	usage, err := disk.GetDiskUsage(dir)
+	if err != nil {
+		return 0, fmt.Errorf("measure the disk of %s: %w", dir, err)
+	}
+	return int(min(max(usage.TotalBytes/segmentsPerDisk, segmentBytesMin), defaultSegmentBytes)), nil
+}
+
+// NextSegmentBytes is what the log takes from the disk at once when it grows.
+func (l *Log) NextSegmentBytes() int64 {
+	if l.cfg.Kind == LogWAL {
+		return int64(l.cfg.SegmentBytes)
+	}
+	return boltGrowthBytes
 }
 
 // innerLog is what raft-wal and raft-boltdb have in common.
@@ -81,9 +105,6 @@ func OpenLog(cfg LogConfig) (*Log, error) {
 	if cfg.Kind == "" {
 		cfg.Kind = LogWAL
 	}
-	if cfg.SegmentBytes == 0 {
-		cfg.SegmentBytes = defaultSegmentBytes
-	}
 	cfg.Log, cfg.Fatal = orDiscard(cfg.Log), orPanic(cfg.Fatal)
 	l, err := openLog(cfg)
 	if err != nil {
@@ -96,16 +117,29 @@ func OpenLog(cfg LogConfig) (*Log, error) {
 }
 
 func openLog(cfg LogConfig) (*Log, error) {
-	if err := makeDir(vfs.Default, cfg.Dir); err != nil {
+	l := &Log{}
+	fatal := cfg.Fatal
+	cfg.Fatal = func(err error) { l.told.Do(func() { fatal(err) }) } // of the cause, not of what follows from it
+	disk := StrictFS(vfs.Default, cfg.Fatal)
+	if err := makeDir(disk, cfg.Dir); err != nil {
 		return nil, err
 	}
-	meta, err := openLogMeta(vfs.Default, cfg.Dir, cfg.Kind)
+	meta, err := openLogMeta(disk, cfg.Dir, cfg.Kind)
 	if err != nil {
 		return nil, err
 	}
-	l := &Log{cfg: cfg, meta: meta, codec: &recordCodec{id: meta.id()}}
+	if cfg.SegmentBytes == 0 {
+		if cfg.SegmentBytes, err = segmentBytesOn(disk, cfg.Dir); err != nil {
+			return nil, err
+		}
+	}
+	if cfg.files == nil {
+		cfg.files = walfs.New()
+	}
+	l.cfg, l.meta, l.codec = cfg, meta, &recordCodec{id: meta.id()}
 	if cfg.Kind == LogWAL {
-		l.inner, err = openWAL(cfg.Dir, cfg, meta, l.codec)
+		l.files = newWALFiles(cfg.files, cfg)
+		l.inner, err = openWAL(cfg.Dir, cfg, meta, l.codec, l.files)
 	} else {
 		l.inner, err = openBoltLog(cfg, l.codec)
 	}
@@ -113,7 +147,7 @@ func openLog(cfg LogConfig) (*Log, error) {
 		return nil, err
 	}
 	// A file that the last process made but did not sync is used from here on.
-	if err := errors.Join(syncDir(vfs.Default, cfg.Dir), l.checkReach()); err != nil {
+	if err := errors.Join(syncDir(disk, cfg.Dir), l.checkReach()); err != nil {
 		return nil, errors.Join(err, l.inner.Close())
 	}
 	return l, nil
@@ -262,6 +296,11 @@ func (l *Log) DeleteRange(min, max uint64) error {
 
 // fail makes err the answer to every later write. The caller holds mu.
 func (l *Log) fail(err error) error {
+	if l.files != nil {
+		if cause := l.files.cause(); cause != nil && !errors.Is(err, cause) {
+			err = fmt.Errorf("%w, after: %w", err, cause)
+		}
+	}
 	l.failed = err
 	l.cfg.Fatal(err)
 	return err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cockroachdb/errors/oserror"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/hashicorp/raft-wal/segment"
 	"github.com/hashicorp/raft-wal/types"
 )
 
@@ -23,6 +24,8 @@ const logMetaFile = "log.json"
 type logMeta struct {
 	fs   vfs.FS
 	path string
+
+	sealed func(name string) // told of each segment that takes no more entries; may be nil
 
 	mu    sync.Mutex // guards state and renew
 	state logState
@@ -170,7 +173,15 @@ func (m *logMeta) CommitState(s types.PersistentState) error {
 	for i := range s.Segments {
 		s.Segments[i] = withCodec(s.Segments[i])
 	}
-	return m.change(func(state *logState) { state.WAL = s })
+	if err := m.change(func(state *logState) { state.WAL = s }); err != nil {
+		return err
+	}
+	for _, info := range s.Segments {
+		if !info.SealTime.IsZero() && m.sealed != nil {
+			m.sealed(segment.FileName(info))
+		}
+	}
+	return nil
 }
 
 var errNoStable = errors.New("the raft log keeps no stable values")

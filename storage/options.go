@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -27,7 +28,7 @@ const (
 // the common case.
 func (e *Engine) options() *pebble.Options {
 	o := &pebble.Options{
-		FS:                          e.cfg.FS,
+		FS:                          tableFS{e.cfg.FS, e.cfg.MayMerge, &e.waits},
 		Cache:                       e.cache,
 		DisableWAL:                  true,
 		FormatMajorVersion:          pebble.FormatNewest,
@@ -40,6 +41,16 @@ func (e *Engine) options() *pebble.Options {
 		Logger:                      pebbleLog{e},
 		EventListener: &pebble.EventListener{
 			BackgroundError: e.backgroundError,
+			FlushEnd: func(info pebble.FlushInfo) {
+				if info.Err == nil {
+					e.waits.succeeded()
+				}
+			},
+			CompactionEnd: func(info pebble.CompactionInfo) {
+				if info.Err == nil {
+					e.waits.succeeded()
+				}
+			},
 			DataCorruption: func(info pebble.DataCorruptionInfo) {
 				e.cfg.Metrics.corruption(storeCopy)
 				e.cfg.Log.Error("copy is corrupt", "file", info.Path, "err", info.Details)
@@ -59,8 +70,14 @@ func (e *Engine) options() *pebble.Options {
 // that is tried again may report success for data that is gone. It is called
 // with pebble's lock held.
 func (e *Engine) backgroundError(err error) {
-	if e.closing.Load() {
+	select {
+	case <-e.closing:
 		e.cfg.Log.Warn("copy had an error while closing", "err", err)
+		return
+	default:
+	}
+	if errors.Is(err, errNoRoom) {
+		e.cfg.Log.Warn("table not written", "err", err.Error()) // without pebble's stack
 		return
 	}
 	e.cfg.Fatal(named("flush or compact the copy", e.cfg.Dir, err))

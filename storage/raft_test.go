@@ -53,7 +53,7 @@ func startRaft(t *testing.T, kind string, dir Dir, id raft.ServerAddress) *raftN
 	_, transport := raft.NewInmemTransport(id)
 	cfg := raft.DefaultConfig()
 	cfg.LocalID, cfg.Logger = raft.ServerID(id), hclog.NewNullLogger()
-	cfg.HeartbeatTimeout, cfg.ElectionTimeout, cfg.LeaderLeaseTimeout = 200*time.Millisecond, 200*time.Millisecond, 100*time.Millisecond
+	cfg.HeartbeatTimeout, cfg.ElectionTimeout, cfg.LeaderLeaseTimeout = time.Second, time.Second, time.Second // other work on the machine is no reason to lead no more
 	cfg.TrailingLogs = 0
 	cfg.NoSnapshotRestoreOnStart = true // the copy is always newer here
 	n := &raftNode{copy: e, transport: transport}

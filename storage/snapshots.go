@@ -22,6 +22,7 @@ type SnapshotsConfig struct {
 	FS      vfs.FS       // nil: the operating system's
 	Log     *slog.Logger // nil: discarded
 	Metrics *Metrics     // nil: not counted
+	Fatal   func(error)  // as in Config
 }
 
 // Snapshots is a raft.SnapshotStore that keeps references: a snapshot is a
@@ -62,7 +63,7 @@ func OpenSnapshots(cfg SnapshotsConfig) (*Snapshots, error) {
 	if cfg.FS == nil {
 		cfg.FS = vfs.Default
 	}
-	cfg.Log = orDiscard(cfg.Log)
+	cfg.FS, cfg.Log = StrictFS(cfg.FS, cfg.Fatal), orDiscard(cfg.Log)
 	s := &Snapshots{cfg: cfg}
 	if err := s.load(); err != nil {
 		if errors.Is(err, ErrCorrupt) {

@@ -5,28 +5,23 @@ import (
 	"log/slog"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
 	wal "github.com/hashicorp/raft-wal"
-	walfs "github.com/hashicorp/raft-wal/fs"
 	"github.com/hashicorp/raft-wal/segment"
 	"github.com/hashicorp/raft-wal/types"
 )
 
-// openWAL opens raft-wal over our meta file, record codec and timed files.
-func openWAL(dir string, cfg LogConfig, m *logMeta, codec *recordCodec) (*wal.WAL, error) {
-	if err := healWAL(m, dir, cfg.SegmentBytes, cfg.Log); err != nil {
+// openWAL opens raft-wal over our meta file, record codec and files.
+func openWAL(dir string, cfg LogConfig, m *logMeta, codec *recordCodec, files *walFiles) (*wal.WAL, error) {
+	if err := healWAL(m, dir, cfg.SegmentBytes, cfg.Log, files); err != nil {
 		return nil, err
 	}
-	files := cfg.files
-	if files == nil {
-		files = walfs.New()
-	}
+	m.sealed = files.sealed
 	w, err := wal.Open(dir,
 		wal.WithCodec(codec),
 		wal.WithMetaStore(m),
-		wal.WithSegmentFiler(codecFiler{segment.NewFiler(dir, timedFS{files, cfg.Metrics})}),
+		wal.WithSegmentFiler(codecFiler{segment.NewFiler(dir, files)}),
 		wal.WithSegmentSize(cfg.SegmentBytes),
 		wal.WithLogger(hclogTo(cfg.Log)),
 	)
@@ -73,42 +68,4 @@ type slogWriter struct{ log *slog.Logger }
 func (w slogWriter) Write(line []byte) (int, error) {
 	w.log.Warn("raft log", "message", strings.TrimSpace(string(line)))
 	return len(line), nil
-}
-
-// timedFS measures the fsyncs of segments. The files of raft-wal's own file
-// system sync the directory with the first fsync of a new segment.
-type timedFS struct {
-	types.VFS
-	metrics *Metrics
-}
-
-func (fs timedFS) Create(dir, name string, size uint64) (types.WritableFile, error) {
-	f, err := fs.VFS.Create(dir, name, size)
-	return fs.timed(f, err)
-}
-
-func (fs timedFS) OpenWriter(dir, name string) (types.WritableFile, error) {
-	f, err := fs.VFS.OpenWriter(dir, name)
-	return fs.timed(f, err)
-}
-
-func (fs timedFS) timed(f types.WritableFile, err error) (types.WritableFile, error) {
-	if err != nil {
-		return nil, err
-	}
-	return timedFile{f, fs.metrics}, nil
-}
-
-type timedFile struct {
-	types.WritableFile
-	metrics *Metrics
-}
-
-func (f timedFile) Sync() error {
-	start := time.Now()
-	if err := f.WritableFile.Sync(); err != nil {
-		return err
-	}
-	f.metrics.synced(storeLog, start)
-	return nil
 }

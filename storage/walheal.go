@@ -21,7 +21,9 @@ import (
 //     in mid-rotation: the rotation is completed;
 //   - it cannot read, after a restart, a segment whose end was cut off while it
 //     was the tail, for want of an index block: the block is written.
-func healWAL(m *logMeta, dir string, segmentBytes int, log *slog.Logger) error {
+//
+// files learns how far the tail was written.
+func healWAL(m *logMeta, dir string, segmentBytes int, log *slog.Logger, files *walFiles) error {
 	state, _ := m.Load(dir)
 	segments := append([]types.SegmentInfo(nil), state.Segments...)
 	changed := false
@@ -30,10 +32,11 @@ func healWAL(m *logMeta, dir string, segmentBytes int, log *slog.Logger) error {
 		path := filepath.Join(dir, segment.FileName(*info))
 		switch {
 		case info.SealTime.IsZero():
-			sealed, err := healTail(path, info, m.id(), log)
+			sealed, end, err := healTail(path, info, m.id(), log)
 			if err != nil {
 				return err
 			}
+			files.reaches(segment.FileName(*info), end)
 			changed = changed || sealed
 		case info.IndexStart == 0:
 			if err := writeIndex(path, info); err != nil {
@@ -53,41 +56,41 @@ func healWAL(m *logMeta, dir string, segmentBytes int, log *slog.Logger) error {
 }
 
 // healTail checks the unsealed segment and reports whether it is sealed in
-// truth, and marked so in info.
-func healTail(path string, info *types.SegmentInfo, id recordID, log *slog.Logger) (sealed bool, err error) {
+// truth, and marked so in info, and where its last commit ends.
+func healTail(path string, info *types.SegmentInfo, id recordID, log *slog.Logger) (sealed bool, end int64, err error) {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if errors.Is(err, os.ErrNotExist) {
-		return false, nil // not made yet, or lost: the floor will tell
+		return false, 0, nil // not made yet, or lost: the floor will tell
 	}
 	if err != nil {
-		return false, err
+		return false, 0, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	scan, size, err := scanFile(f)
 	if err != nil {
-		return false, fmt.Errorf("scan segment %s: %w", path, err)
+		return false, 0, fmt.Errorf("scan segment %s: %w", path, err)
 	}
 	last := info.BaseIndex + uint64(len(scan.offsets)) - 1
 	later, err := findLater(f, scan.end, size, id, last)
 	if err != nil {
-		return false, fmt.Errorf("scan segment %s: %w", path, err)
+		return false, 0, fmt.Errorf("scan segment %s: %w", path, err)
 	}
 	if later != 0 {
-		return false, corrupt(path, "entry %d does not check and entry %d, written later, does", last+1, later)
+		return false, 0, corrupt(path, "entry %d does not check and entry %d, written later, does", last+1, later)
 	}
 	if scan.torn {
 		log.Warn("the last write to the raft log does not check and is left out, as after a power cut", "file", path, "last_index", last)
 		if err := cutFrames(f, scan.end); err != nil {
-			return false, fmt.Errorf("cut segment %s: %w", path, err)
+			return false, 0, fmt.Errorf("cut segment %s: %w", path, err)
 		}
 	}
 	if scan.indexStart == 0 {
-		return false, nil
+		return false, scan.end, nil
 	}
 	info.SealTime = time.Now()
 	info.MaxIndex = last
 	info.IndexStart = scan.indexStart
-	return true, nil
+	return true, scan.end, nil
 }
 
 // cutFrames makes raft-wal stop where the scan stopped: a torn index frame would
@@ -123,6 +126,9 @@ func writeIndex(path string, info *types.SegmentInfo) (err error) {
 	}
 	if _, err := f.WriteAt(index, scan.end); err != nil {
 		return fmt.Errorf("index segment %s: %w", path, err)
+	}
+	if err := f.Truncate(scan.end + int64(len(index))); err != nil { // what it was given and did not use
+		return fmt.Errorf("cut segment %s: %w", path, err)
 	}
 	if err := f.Sync(); err != nil {
 		return fmt.Errorf("index segment %s: %w", path, err)

@@ -392,3 +392,29 @@ func FuzzEnvelope(f *testing.F) {
 		}
 	})
 }
+
+func TestOnlyWhatBringsDataGrows(t *testing.T) {
+	want := map[kind]bool{kindCreate: true, kindAppend: true}
+	_, commands := sampleCommands(t)
+	seen := map[kind]bool{}
+	for name, c := range commands {
+		seen[c.kind()] = true
+		if got := Grows(c); got != want[c.kind()] {
+			t.Errorf("%s: got %v", name, got)
+		}
+		alone := AppendToEnvelope(NewEnvelope(nil), c)
+		if got := EnvelopeGrows(alone); got != want[c.kind()] {
+			t.Errorf("%s in an envelope: got %v", name, got)
+		}
+		behind := AppendToEnvelope(AppendToEnvelope(NewEnvelope(nil), Delete{Name: "s"}), c)
+		if got := EnvelopeGrows(behind); got != want[c.kind()] {
+			t.Errorf("%s behind another: got %v", name, got)
+		}
+		if !EnvelopeGrows(alone[:len(alone)-1]) || !EnvelopeGrows(append(alone, 0)) {
+			t.Errorf("%s cut off or with a byte too many: got false", name)
+		}
+	}
+	if len(seen) < 6 || EnvelopeGrows(NewEnvelope(nil)) || !EnvelopeGrows(nil) {
+		t.Fatalf("saw kinds %v", seen)
+	}
+}

@@ -60,6 +60,20 @@ const (
 	kindOpenSession
 )
 
+// grows reports that a kind of command brings data. What does not is let through
+// when a disk is full: it is small, or makes space. One that is new counts as
+// bringing data until it is listed.
+func (k kind) grows() bool {
+	switch k {
+	case kindDelete, kindTouch, kindExpire, kindOpenSession:
+		return false
+	}
+	return true
+}
+
+// Grows reports that a command brings data, for which there must be space.
+func Grows(c Command) bool { return c.kind().grows() }
+
 func (Create) kind() kind { return kindCreate }
 func (Append) kind() kind { return kindAppend }
 func (Delete) kind() kind { return kindDelete }

@@ -94,6 +94,26 @@ func ParseHeader(envelope []byte) (h Header, commands []byte, err error) {
 	return h, envelope[envelopeHeaderLen:], nil
 }
 
+// EnvelopeGrows reports that an envelope holds a command that Grows. One that
+// cannot be read counts as such.
+func EnvelopeGrows(envelope []byte) bool {
+	_, commands, err := ParseHeader(envelope)
+	if err != nil {
+		return true
+	}
+	for len(commands) > 0 {
+		if len(commands) < 5 {
+			return true
+		}
+		n := uint64(binary.BigEndian.Uint32(commands))
+		if n == 0 || n > uint64(len(commands)-4) || kind(commands[4]).grows() {
+			return true
+		}
+		commands = commands[4+n:]
+	}
+	return false
+}
+
 // NextCommand decodes the first of commands and returns the rest. Payloads
 // point into commands.
 func NextCommand(commands []byte) (c Command, rest []byte, err error) {

@@ -22,6 +22,7 @@ var metricNames = []string{
 	"mainstem_build_info", "mainstem_raft_is_leader", "mainstem_raft_term", "mainstem_raft_commit_index", "mainstem_raft_applied_index",
 	"mainstem_raft_failure_tolerance", "mainstem_http_requests_total", "mainstem_http_request_seconds_bucket",
 	"mainstem_append_stage_seconds_bucket", "mainstem_live_readers", "mainstem_fsync_seconds_bucket",
+	"mainstem_disk_free_bytes", "mainstem_disk_total_bytes", "mainstem_disk_watermark", "mainstem_ballast_bytes", "mainstem_cluster_out_of_space",
 }
 
 func TestHealthAndMetricsOfEachNode(t *testing.T) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"runtime"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"mainstem/cluster"
 	"mainstem/httpapi"
+	"mainstem/storage"
 )
 
 // letIn makes the protocol's handler and puts it behind the front door.
@@ -30,7 +32,7 @@ func (n *node) letIn() (err error) {
 		BodyBytesMax: l.bodyBytes, ChunkBytes: int(l.chunkBytes), LiveReadersMax: l.liveReaders,
 		Access: access,
 		Log:    n.log, Metrics: n.metrics,
-	}, n.cluster, n.cluster, n.machine, clusterFace{n.cluster})
+	}, n.cluster, n.cluster, n.machine, clusterFace{n.cluster, n.space})
 	if err != nil {
 		return err
 	}
@@ -52,11 +54,23 @@ func (n *node) letIn() (err error) {
 }
 
 // clusterFace is a cluster.Node as httpapi wants to see it.
-type clusterFace struct{ node *cluster.Node }
+type clusterFace struct {
+	node  *cluster.Node
+	space *storage.Space
+}
 
 var _ httpapi.Cluster = clusterFace{}
 
-func (f clusterFace) Ready() error                   { return f.node.Ready() }
+// Ready is also false on a full disk, so that operators see it: requests that
+// come nevertheless are served as far as they can be.
+func (f clusterFace) Ready() error {
+	err := f.node.Ready()
+	if room := f.space.Room(); err == nil && room.Level == storage.Full {
+		return fmt.Errorf("the disk is full: %d bytes of %d are free; reads and deletes are served, data is refused until space is freed", room.Free, room.Total)
+	}
+	return err
+}
+
 func (f clusterFace) Status(ctx context.Context) any { return f.node.Status(ctx) }
 
 // LeaderContact drops what httpapi does not ask: whether a leader is known now.

@@ -4,6 +4,8 @@ import (
 	"net"
 	"strings"
 	"time"
+
+	"mainstem/storage"
 )
 
 // config is what the table of settings fills in. Its sections are those of the
@@ -34,6 +36,8 @@ type storageConfig struct {
 	temporary     bool // removed at exit; no setting
 	cacheBytes    int64
 	memTableBytes int64
+	soft, hard    storage.Mark // of free disk space
+	ballastBytes  int64
 }
 
 type clusterConfig struct {
@@ -49,6 +53,7 @@ type clusterConfig struct {
 
 type raftConfig struct {
 	logStore           string
+	segmentBytes       int64
 	heartbeatTimeout   time.Duration
 	electionTimeout    time.Duration
 	leaderLeaseTimeout time.Duration

@@ -36,6 +36,14 @@ func (l *latch) committed(index, term uint64) {
 	}
 }
 
+// diskChanged tells the cluster that the level of the disk has changed. Before it
+// is open it will ask by itself.
+func (l *latch) diskChanged() {
+	if n := l.node.Load(); n != nil {
+		n.DiskChanged()
+	}
+}
+
 // sweeping is what this node does while it leads.
 func (l *latch) sweeping(m *fsm.Machine) func(context.Context) {
 	return func(ctx context.Context) {

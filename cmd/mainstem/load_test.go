@@ -64,6 +64,8 @@ func sample(t *testing.T, s setting) (a, b string) {
 		return "2MiB", "3000000"
 	case s.value.kind == "true|false":
 		return "true", "true"
+	case s.value.kind == "bytes or %":
+		return "2GiB", "4.5%"
 	case s.value.kind == "wal|boltdb":
 		return "boltdb", "boltdb"
 	case s.value.kind == "text|json":
@@ -157,6 +159,7 @@ func TestEachKindRefusesNonsenseByName(t *testing.T) {
 		"HEADER,…":                   {"a b", "x:"},
 		"ES256|EdDSA|RS256|HS256,…":  {"none", "ES256,ES256"},
 		"filter":                     {"loud", "mainstem=debug"},
+		"bytes or %":                 {"x", "-1", "0", "0%", "100%", "-3%", "NaN%", "%", "1.5MiB"},
 	}
 	for _, s := range settings() {
 		bad, known := nonsense[s.value.kind]
@@ -215,6 +218,7 @@ func TestRulesBetweenSettings(t *testing.T) {
 		"same port, other hosts":    {[]string{"--data-dir=d", "--addr=127.0.0.2:4438"}, ""},
 		"port 0 three times":        {[]string{"--data-dir=d", "--addr=127.0.0.1:0", "--peer-addr=127.0.0.1:0", "--gossip-addr=127.0.0.1:0"}, ""},
 		"election below heartbeat":  {[]string{"--data-dir=d", "--raft-election-timeout=10ms"}, "(--raft-election-timeout)"},
+		"warns after refusing":      {[]string{"--data-dir=d", "--disk-soft-free=1GiB", "--disk-hard-free=2GiB"}, "(--disk-soft-free)"},
 		"lease above heartbeat":     {[]string{"--data-dir=d", "--raft-leader-lease-timeout=1s"}, "(--raft-leader-lease-timeout)"},
 		"base path without a slash": {[]string{"--data-dir=d", "--stream-base-path=v1"}, "(--stream-base-path)"},
 		"base path with a query":    {[]string{"--data-dir=d", "--stream-base-path=/v1?x"}, "(--stream-base-path)"},

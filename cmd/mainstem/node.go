@@ -37,7 +37,9 @@ type node struct {
 	server         *http.Server
 	busy           busyConns
 	// openStorage
+	space   *storage.Space
 	engine  *storage.Engine
+	raftLog *storage.Log
 	stores  cluster.Stores
 	machine *fsm.Machine
 	joined  *latch // of cluster, for those whom the cluster calls while it opens
@@ -103,35 +105,39 @@ func (n *node) openStorage() error {
 		return fmt.Errorf("--data-dir %s: %w", dir, err)
 	}
 	n.opened.push("data directory", lock.Close)
-	identity := identityFile{dir: dir}
+	identity := identityFile{dir: dir, fs: storage.StrictFS(vfs.Default, n.die)}
 	if err := identity.claim(n.cfg.cluster.nodeID); err != nil {
+		return err
+	}
+	n.joined = newLatch()
+	if err := n.openSpace(dir); err != nil {
 		return err
 	}
 	metrics := storage.NewMetrics(n.metrics)
 	n.engine, err = storage.Open(storage.Config{
 		Dir: dir.Copy(), CacheBytes: n.cfg.storage.cacheBytes, MemTableBytes: n.cfg.storage.memTableBytes,
-		Log: n.log, Metrics: metrics, Fatal: n.die,
+		MayMerge: n.space.MayMerge, Log: n.log, Metrics: metrics, Fatal: n.die,
 	})
 	if err != nil {
 		return err
 	}
 	n.opened.push("copy", n.engine.Close)
-	log, err := storage.OpenLog(storage.LogConfig{Dir: dir.Log(), Kind: n.cfg.raft.logStore, Log: n.log, Metrics: metrics, Fatal: n.die})
+	n.raftLog, err = storage.OpenLog(storage.LogConfig{Dir: dir.Log(), Kind: n.cfg.raft.logStore, SegmentBytes: int(n.cfg.raft.segmentBytes), Log: n.log, Metrics: metrics, Fatal: n.die})
 	if err != nil {
 		return err
 	}
-	n.opened.push("raft log", log.Close)
+	n.opened.push("raft log", n.raftLog.Close)
 	stable, err := storage.OpenStable(storage.StableConfig{Path: dir.Stable(), Log: n.log, Metrics: metrics, Fatal: n.die})
 	if err != nil {
 		return err
 	}
 	n.opened.push("stable store", stable.Close)
-	snapshots, err := storage.OpenSnapshots(storage.SnapshotsConfig{Dir: dir.Snapshots(), Log: n.log, Metrics: metrics})
+	snapshots, err := storage.OpenSnapshots(storage.SnapshotsConfig{Dir: dir.Snapshots(), Log: n.log, Metrics: metrics, Fatal: n.die})
 	if err != nil {
 		return err
 	}
-	n.stores = cluster.Stores{Log: log, Stable: stable, Snapshots: snapshots, Identity: identity}
-	n.joined = newLatch()
+	n.stores = cluster.Stores{Log: n.raftLog, Stable: stable, Snapshots: snapshots, Identity: identity}
+	n.watchDisk()
 	n.machine, err = fsm.New(n.engine, fsm.Config{Log: n.log, Committed: n.joined.committed})
 	return err
 }
@@ -158,7 +164,7 @@ func (n *node) joinCluster() error {
 		HeartbeatTimeout: r.heartbeatTimeout, ElectionTimeout: r.electionTimeout, LeaderLeaseTimeout: r.leaderLeaseTimeout, CommitTimeout: r.commitTimeout,
 		SnapshotThreshold: uint64(r.snapshotThreshold), SnapshotInterval: r.snapshotInterval, TrailingLogs: uint64(r.trailingLogs),
 		SnapshotBytes: uint64(r.snapshotBytes), TrailingBytes: uint64(r.trailingBytes),
-		RestoreOnStart: behind, Log: n.log, Metrics: n.metrics, Lead: n.joined.sweeping(n.machine), Watched: n.machine.Watched,
+		RestoreOnStart: behind, Disk: n.disk, Log: n.log, Metrics: n.metrics, Lead: n.joined.sweeping(n.machine), Watched: n.machine.Watched,
 	}, n.machine, n.stores, taken{listener: n.peers}, n.discovery)
 	if err != nil {
 		return err
@@ -187,26 +193,29 @@ func closeOnce(l io.Closer) func() error {
 }
 
 // identityFile is node.json as the cluster knows it.
-type identityFile struct{ dir storage.Dir }
+type identityFile struct {
+	dir storage.Dir
+	fs  vfs.FS
+}
 
 // claim makes the identity of a fresh directory, before anything else is made
 // in it, and refuses the directory of another node.
 func (f identityFile) claim(nodeID string) error {
-	id, known, err := storage.LoadIdentity(vfs.Default, f.dir)
+	id, known, err := storage.LoadIdentity(f.fs, f.dir)
 	if err != nil {
 		return err
 	}
 	if known {
 		return id.CheckNodeID(nodeID)
 	}
-	return storage.SaveIdentity(vfs.Default, f.dir, storage.Identity{NodeID: nodeID, DirectoryID: rand.Text()})
+	return storage.SaveIdentity(f.fs, f.dir, storage.Identity{NodeID: nodeID, DirectoryID: rand.Text()})
 }
 
 func (f identityFile) Load() (cluster.Identity, error) {
-	id, _, err := storage.LoadIdentity(vfs.Default, f.dir)
+	id, _, err := storage.LoadIdentity(f.fs, f.dir)
 	return cluster.Identity(id), err
 }
 
 func (f identityFile) Save(id cluster.Identity) error {
-	return storage.SaveIdentity(vfs.Default, f.dir, storage.Identity(id))
+	return storage.SaveIdentity(f.fs, f.dir, storage.Identity(id))
 }

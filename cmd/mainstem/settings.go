@@ -3,6 +3,8 @@ package main
 import (
 	"slices"
 	"time"
+
+	"mainstem/storage"
 )
 
 // setting is one row of the table from which flags, environment names, defaults
@@ -74,6 +76,15 @@ func storageSettings() []setting {
 		{key: "storage.mem_table_bytes", flag: "mem-table-bytes", std: "32MiB",
 			value: size(func(c *config) *int64 { return &c.storage.memTableBytes }, 1<<20, 1<<30),
 			usage: "memory in which the newest writes collect before they become a table on disk"},
+		{key: "storage.disk_soft_free", flag: "disk-soft-free",
+			value: mark(func(c *config) *storage.Mark { return &c.storage.soft }),
+			usage: "free space on the disk of --data-dir below which the node warns; when not given 10%, but at least 512MiB and at most a quarter of the disk"},
+		{key: "storage.disk_hard_free", flag: "disk-hard-free",
+			value: mark(func(c *config) *storage.Mark { return &c.storage.hard }),
+			usage: "free space below which the whole cluster refuses data with 507; when not given 3%, but at least 256MiB and at most an eighth of the disk"},
+		{key: "storage.ballast_bytes", flag: "ballast-bytes", std: "64MiB",
+			value: size(func(c *config) *int64 { return &c.storage.ballastBytes }, 0, 1<<40),
+			usage: "space held back in a file, given up when the disk is nearly full so that the node goes on; at most a 32nd of the disk, 0 for none"},
 	}
 }
 
@@ -111,6 +122,9 @@ func raftSettings() []setting {
 		{key: "raft.log_store", flag: "raft-log-store", std: "wal",
 			value: choice(func(c *config) *string { return &c.raft.logStore }, "wal", "boltdb"),
 			usage: "the store of the replicated log; kept for the life of a data directory"},
+		{key: "raft.segment_bytes", flag: "raft-segment-bytes",
+			value: size(func(c *config) *int64 { return &c.raft.segmentBytes }, 1<<20, 1<<30),
+			usage: "what the log of kind wal takes from the disk at a time; when not given 64MiB, or a 64th of a disk below 4GiB, but no less than 4MiB"},
 		{key: "raft.heartbeat_timeout", flag: "raft-heartbeat-timeout", std: "500ms",
 			value: duration(func(c *config) *time.Duration { return &c.raft.heartbeatTimeout }),
 			usage: "how long a follower hears nothing before it stands for election"},

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 
 	"mainstem/cluster"
@@ -10,18 +11,31 @@ import (
 
 // printStatus writes the status of a cluster for people.
 func printStatus(out io.Writer, st cluster.Status) error {
-	fmt.Fprintf(out, "cluster %s, as node %s sees it\nleader %s, term %d, committed %d; %d more may fail\n\n",
+	fmt.Fprintf(out, "cluster %s, as node %s sees it\nleader %s, term %d, committed %d; %d more may fail\n",
 		orNone(st.ClusterID), st.NodeID, orNone(st.Leader), st.Term, st.CommitIndex, st.FailureTolerance)
+	if len(st.OutOfSpace) > 0 {
+		fmt.Fprintf(out, "no data is taken: the disk of %s is full\n", strings.Join(st.OutOfSpace, ", "))
+	}
+	fmt.Fprintln(out)
 	return printMembers(out, st.Members)
 }
 
 func printMembers(out io.Writer, members []cluster.Member) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "NODE\tROLE\tREACHABLE\tAPPLIED\tLAG\tCLIENTS\tPEERS\tVERSION")
+	fmt.Fprintln(w, "NODE\tROLE\tREACHABLE\tAPPLIED\tLAG\tDISK\tCLIENTS\tPEERS\tVERSION")
 	for _, m := range members {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\n", m.NodeID, role(m), yesNo(m.Reachable), m.Applied, m.Lag, m.HTTPAddr, m.PeerAddr, m.Version)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\n", m.NodeID, role(m), yesNo(m.Reachable), m.Applied, m.Lag, diskOf(m), m.HTTPAddr, m.PeerAddr, m.Version)
 	}
 	return w.Flush()
+}
+
+// diskOf is the level of a member's disk and how much of it is free.
+func diskOf(m cluster.Member) string {
+	d := m.Disk
+	if d.Level == "" || d.TotalBytes == 0 {
+		return "(unknown)"
+	}
+	return fmt.Sprintf("%s, %d%% free", d.Level, 100*d.FreeBytes/d.TotalBytes)
 }
 
 func role(m cluster.Member) string {

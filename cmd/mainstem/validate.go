@@ -38,6 +38,9 @@ func (c *config) validate(command, profile string) (problems []error) {
 		"raft.election_timeout (--raft-election-timeout): %s is below raft.heartbeat_timeout, %s", c.raft.electionTimeout, c.raft.heartbeatTimeout)
 	rule(c.raft.leaderLeaseTimeout <= c.raft.heartbeatTimeout,
 		"raft.leader_lease_timeout (--raft-leader-lease-timeout): %s is above raft.heartbeat_timeout, %s", c.raft.leaderLeaseTimeout, c.raft.heartbeatTimeout)
+	soft, hard := c.storage.soft, c.storage.hard
+	rule(soft.Bytes == 0 || soft.Bytes >= hard.Bytes, "storage.disk_soft_free (--disk-soft-free): %s is below storage.disk_hard_free, %s", formatSize(soft.Bytes), formatSize(hard.Bytes))
+	rule(soft.Percent == 0 || soft.Percent >= hard.Percent, "storage.disk_soft_free (--disk-soft-free): %g%% is below storage.disk_hard_free, %g%%", soft.Percent, hard.Percent)
 	if command != commandServe {
 		return problems
 	}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"mainstem/httpapi"
+	"mainstem/storage"
 )
 
 // value reads the text of one setting into its field. What is not valid leaves
@@ -252,6 +253,29 @@ func size(field func(*config) *int64, lo, hi int64) value {
 			return fmt.Errorf("%s is not between %s and %s", s, formatSize(lo), formatSize(hi))
 		}
 		*field(c) = n
+		return nil
+	}}
+}
+
+// mark is an amount of free disk space: a size, or a share such as 5%.
+func mark(field func(*config) *storage.Mark) value {
+	return value{kind: "bytes or %", put: func(c *config, s string) error {
+		share, isShare := strings.CutSuffix(s, "%")
+		if !isShare {
+			n, err := parseSize(s)
+			if err == nil && n <= 0 {
+				err = fmt.Errorf("%s is not above zero", s)
+			}
+			if err == nil {
+				*field(c) = storage.Mark{Bytes: n}
+			}
+			return err
+		}
+		n, err := strconv.ParseFloat(strings.TrimSpace(share), 64)
+		if err != nil || !(n > 0 && n < 100) {
+			return fmt.Errorf("%q is not a share between 0%% and 100%%", s)
+		}
+		*field(c) = storage.Mark{Percent: n}
 		return nil
 	}}
 }

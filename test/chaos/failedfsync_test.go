@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,8 +17,13 @@ import (
 const stopsWithin = 30 * time.Second
 
 // failedCall says up to which call of a thread may fail, for each way to make
-// data durable: the log is written all the time, tables now and then.
-var failedCall = map[string]int{"fsync": 40, "fdatasync": 2}
+// data durable: the log is written all the time, tables and snapshots now and
+// then.
+var failedCall = map[string]int{"fsync": 40, "fdatasync": 6}
+
+// failedIn finds, in what strace prints, which of a node's parts the failed call
+// was for.
+var failedIn = regexp.MustCompile(`<[^>]*/data/(copy|snapshots|log|stable\.db|node\.json)[^>]*>\).*INJECTED`)
 
 // TestAFailedFsyncStopsTheNode fails one fsync of a node, and the power after
 // it. A later fsync of the same file may say that all is well when it is not
@@ -50,14 +57,20 @@ func (r *powerRig) failFsync(c *crew, call string) {
 	n := s.any(1)[0]
 	defer s.away(n)()
 	when := 1 + s.plan.rand.IntN(failedCall[call])
-	tracer, err := harness.StartProcess(n.LogPath, nil, "strace", "-f", "-qqq", "-e", "signal=none", "-e", "trace="+call,
-		"-e", fmt.Sprintf("inject=%s:error=EIO:when=%d", call, when), "-o", os.DevNull, "-p", strconv.Itoa(n.Pid()))
+	trace := filepath.Join(s.t.TempDir(), "trace")
+	tracer, err := harness.StartProcess(n.LogPath, nil, "strace", "-f", "-y", "-qqq", "-e", "signal=none", "-e", "trace="+call,
+		"-e", fmt.Sprintf("inject=%s:error=EIO:when=%d", call, when), "-o", trace, "-p", strconv.Itoa(n.Pid()))
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	defer tracer.Kill() // it ends with the node
 	code := n.Exit(stopsWithin)
-	s.fault("failed " + call)
+	calls, _ := os.ReadFile(trace) // only told
+	where := "a directory"
+	if found := failedIn.FindSubmatch(calls); found != nil {
+		where = string(found[1])
+	}
+	s.fault("failed " + call + " in " + where)
 	if code <= 0 || !strings.Contains(n.Log(), "input/output error") {
 		s.t.Fatalf("%s %d of a thread of %s failed: it left with %d, and its log says:\n%s", call, when, n.ID, code, n.Log())
 	}

@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -19,9 +20,11 @@ const (
 	pourBytes      = 256 << 10 // of one append that helps to fill
 )
 
-// TestAFullDiskLosesNothing fills the disk of one node, and then of all, under
-// load, and frees it again. A node may end when its disk is full; it says so,
-// the others go on, and with space again it comes back whole.
+// TestAFullDiskLosesNothing takes the space of one node, and then of all, at one
+// stroke and under load, and gives it back. Either the cluster refuses data while
+// a node lives on a full disk; or the node ends, which it may when there is no
+// time to refuse, and says so, and the others go on. With space again all are
+// whole.
 func TestAFullDiskLosesNothing(t *testing.T) {
 	p := require(t)
 	if err := harness.DiskRefusal(); err != nil {
@@ -49,10 +52,15 @@ func (r *powerRig) fill(c *crew, nodes int) {
 			s.t.Fatal(err)
 		}
 	}
-	answers := r.pour(c, victims)
+	answers, refused := r.pour(c, victims)
 	s.t.Logf("disks of %d full: %s", nodes, answers)
-	if nodes == 1 {
+	switch {
+	case refused:
+		s.fault("data refused for a full disk")
+	case nodes == 1 && !victims[0].Running():
 		c.waitAcks(acksBetween) // the others go on
+	case nodes == 1:
+		s.t.Fatalf("%s lives on a full disk and the cluster takes data: %s", victims[0].ID, answers)
 	}
 	for _, n := range victims {
 		if err := os.Remove(r.hogPath(n)); err != nil {
@@ -106,8 +114,8 @@ func (r *powerRig) hog(n *harness.Node) error {
 }
 
 // pour appends large bodies until the full disks have shown an effect, and tells
-// what the answers were and who has ended.
-func (r *powerRig) pour(c *crew, victims []*harness.Node) string {
+// what the answers were and who has ended, and whether data was refused.
+func (r *powerRig) pour(c *crew, victims []*harness.Node) (told string, refused bool) {
 	answers, ended := map[string]int{}, 0
 	name := fmt.Sprintf("pour-%d", c.history.now())
 	body := strings.Repeat("z", pourBytes)
@@ -126,9 +134,10 @@ func (r *powerRig) pour(c *crew, victims []*harness.Node) string {
 				ended++
 			}
 		}
-		if ended == len(victims) || ended >= 2 && result != resultOK {
+		refused = a.Status == http.StatusInsufficientStorage
+		if refused || ended == len(victims) || ended >= 2 && result != resultOK {
 			break
 		}
 	}
-	return fmt.Sprintf("%d of %d nodes ended; answers to appends: %s", ended, len(victims), counts(answers))
+	return fmt.Sprintf("%d of %d nodes ended; answers to appends: %s", ended, len(victims), counts(answers)), refused
 }
