@@ -28,6 +28,10 @@ type Config struct {
 	// flush, fsync or compaction. It must end the process and not return, and it
 	// must not call the Engine. nil: panic.
 	Fatal func(error)
+	// Damaged is told, each time it is met, that a part of the copy cannot be read
+	// any more. The rest can, and writes are taken. It may be called with locks
+	// held: it must not call the Engine. nil: logged.
+	Damaged func(error)
 }
 
 // Validate names the first field that cannot be used.
@@ -55,6 +59,10 @@ func (c Config) withDefaults() Config {
 	}
 	c.Log = orDiscard(c.Log)
 	c.Fatal = orPanic(c.Fatal)
+	if c.Damaged == nil {
+		log := c.Log
+		c.Damaged = func(err error) { log.Error("copy is damaged", "err", err) }
+	}
 	return c
 }
 

@@ -13,4 +13,5 @@
 //	<data>/log/          the raft log                log.go
 //	<data>/copy/         the copy                    engine.go
 //	<data>/snapshots/    checkpoints of the copy     snapshots.go
+//	<data>/DAMAGED       what was found wrong        marker.go
 package storage

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -42,7 +43,7 @@ func (e *Engine) options() *pebble.Options {
 			BackgroundError: e.backgroundError,
 			DataCorruption: func(info pebble.DataCorruptionInfo) {
 				e.cfg.Metrics.corruption(storeCopy)
-				e.cfg.Log.Error("copy is corrupt", "file", info.Path, "err", info.Details)
+				e.cfg.Damaged(corrupt(info.Path, "%v", info.Details))
 			},
 		},
 		CompactionConcurrencyRange: func() (int, int) { return compactionsLeast, compactionsMost },
@@ -56,14 +57,21 @@ func (e *Engine) options() *pebble.Options {
 }
 
 // backgroundError ends the process: pebble would try again, and a failed fsync
-// that is tried again may report success for data that is gone. It is called
-// with pebble's lock held.
+// that is tried again may report success for data that is gone. A table that is
+// found damaged by a compaction can be tried again: the copy takes writes, and is
+// not to be read any more. It is called with pebble's lock held.
 func (e *Engine) backgroundError(err error) {
 	if e.closing.Load() {
 		e.cfg.Log.Warn("copy had an error while closing", "err", err)
 		return
 	}
-	e.cfg.Fatal(named("flush or compact the copy", e.cfg.Dir, err))
+	err = named("flush or compact the copy", e.cfg.Dir, err)
+	if errors.Is(err, ErrCorrupt) {
+		e.cfg.Metrics.corruption(storeCopy)
+		e.cfg.Damaged(err)
+		return
+	}
+	e.cfg.Fatal(err)
 }
 
 // pebbleLog passes pebble's own messages on.

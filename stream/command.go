@@ -1,7 +1,7 @@
 package stream
 
 // Command is what enters the replicated log: Create, Append, Delete, Touch,
-// Expire or OpenSession. Replicas decide it in log order; see Decide.
+// Expire, OpenSession or Mark. Replicas decide it in log order; see Decide.
 type Command interface {
 	kind() kind
 	target() Name
@@ -47,6 +47,14 @@ type Expire struct{ Name Name }
 // recognised when they are proposed again. It is sent outside any session.
 type OpenSession struct{}
 
+// Mark asks every replica to remember its state at this entry, so that it can be
+// compared with the others': the part that begins at key From and holds about
+// Bytes. What a key is, the replica's storage knows. A mark changes nothing.
+type Mark struct {
+	From  string
+	Bytes uint64
+}
+
 // kind is the first byte of an encoded command. Append only, never reorder.
 type kind uint8
 
@@ -58,6 +66,7 @@ const (
 	kindTouch
 	kindExpire
 	kindOpenSession
+	kindMark
 )
 
 func (Create) kind() kind { return kindCreate }
@@ -67,6 +76,7 @@ func (Touch) kind() kind  { return kindTouch }
 func (Expire) kind() kind { return kindExpire }
 
 func (OpenSession) kind() kind { return kindOpenSession }
+func (Mark) kind() kind        { return kindMark }
 
 func (c Create) target() Name { return c.Name }
 func (c Append) target() Name { return c.Name }
@@ -75,3 +85,4 @@ func (c Touch) target() Name  { return c.Name }
 func (c Expire) target() Name { return c.Name }
 
 func (OpenSession) target() Name { return "" }
+func (Mark) target() Name        { return "" }
