@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -29,6 +30,9 @@ type report struct {
 	Promised    bool      `json:"promised,omitempty"` // stays while the other is away
 	Stays       bool      `json:"stays,omitempty"`    // the answer to Draining
 	Stranger    bool      `json:"stranger,omitempty"` // the answer to a node that was removed
+	Damage      string    `json:"damage,omitempty"`   // what is wrong with its copy
+
+	Note json.RawMessage `json:"note,omitempty"` // Config.Note
 }
 
 // leaving reports that a member is on its way out.
@@ -64,7 +68,10 @@ type Member struct {
 	Leader    bool   `json:"leader"`
 	Reachable bool   `json:"reachable"` // from this node
 	Applied   uint64 `json:"applied"`
-	Lag       uint64 `json:"lag"` // behind the most advanced member
+	Lag       uint64 `json:"lag"`              // behind the most advanced member
+	Damage    string `json:"damage,omitempty"` // what is wrong with its copy, which is not read
+
+	Note json.RawMessage `json:"-"` // of its Config.Note; none of this node's own
 }
 
 // Status describes the cluster. It asks nobody: members report to each other
@@ -102,10 +109,12 @@ func (n *Node) member(server raft.Server) Member {
 	m := Member{NodeID: string(server.ID), PeerAddr: string(server.Address), Voter: server.Suffrage == raft.Voter}
 	if m.NodeID == n.cfg.NodeID {
 		m.HTTPAddr, m.Version, m.Reachable, m.Applied = n.cfg.AdvertiseHTTP, n.cfg.Version, true, n.machine.Applied()
+		m.Damage = n.cfg.Health.Damage()
 		return m
 	}
 	if r, ok := n.members.get(m.NodeID); ok {
 		m.HTTPAddr, m.Version, m.Applied = r.HTTPAddr, r.Version, r.Applied
+		m.Damage, m.Note = r.Damage, r.Note
 		m.Reachable = n.members.fresh(r)
 	}
 	return m
@@ -160,6 +169,8 @@ func (n *Node) Ready() error {
 		return errors.New("this node was removed from its cluster")
 	case n.proposer.shutting():
 		return errors.New("this node is stopping")
+	case n.isDamaged():
+		return errors.New("this node's copy is damaged and not read: " + n.cfg.Health.Damage())
 	case s == nil:
 		return errors.New("this node has not been admitted to a cluster yet")
 	case leader.ID == "":
@@ -192,6 +203,8 @@ func (n *Node) ownReport() report {
 		Applied:     n.machine.Applied(),
 		Closing:     n.proposer.shutting(),
 		Draining:    n.departure.begun(),
+		Damage:      n.cfg.Health.Damage(),
+		Note:        n.cfg.Note(),
 	}
 	if s := n.seat.Load(); s != nil {
 		_, r.Tenure = n.inTenure(s)
