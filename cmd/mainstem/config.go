@@ -33,6 +33,8 @@ type storageConfig struct {
 	temporary     bool // removed at exit; no setting
 	cacheBytes    int64
 	memTableBytes int64
+	scrubBytes    int64 // per second
+	scrubInterval time.Duration
 }
 
 type clusterConfig struct {

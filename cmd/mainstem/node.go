@@ -17,6 +17,7 @@ import (
 	"mainstem/cluster"
 	"mainstem/fsm"
 	"mainstem/httpapi"
+	"mainstem/scrub"
 	"mainstem/storage"
 )
 
@@ -41,6 +42,8 @@ type node struct {
 	stores  cluster.Stores
 	machine *fsm.Machine
 	joined  *latch // of cluster, for those whom the cluster calls while it opens
+	health  *scrub.Quarantine
+	scrub   *scrub.Scrubber
 	// joinCluster
 	cluster *cluster.Node
 	// letIn
@@ -107,10 +110,15 @@ func (n *node) openStorage() error {
 	if err := identity.claim(n.cfg.cluster.nodeID); err != nil {
 		return err
 	}
+	if err := storage.CheckUndamaged(vfs.Default, dir); err != nil {
+		return err
+	}
+	n.joined = newLatch()
+	n.health = n.newQuarantine(dir)
 	metrics := storage.NewMetrics(n.metrics)
 	n.engine, err = storage.Open(storage.Config{
 		Dir: dir.Copy(), CacheBytes: n.cfg.storage.cacheBytes, MemTableBytes: n.cfg.storage.memTableBytes,
-		Log: n.log, Metrics: metrics, Fatal: n.die,
+		Log: n.log, Metrics: metrics, Fatal: n.die, Damaged: n.health.Found,
 	})
 	if err != nil {
 		return err
@@ -131,8 +139,11 @@ func (n *node) openStorage() error {
 		return err
 	}
 	n.stores = cluster.Stores{Log: log, Stable: stable, Snapshots: snapshots, Identity: identity}
-	n.joined = newLatch()
-	n.machine, err = fsm.New(n.engine, fsm.Config{Log: n.log, Committed: n.joined.committed})
+	if n.scrub, err = n.newScrubber(log, snapshots); err != nil {
+		return err
+	}
+	n.opened.push("scrub", n.scrub.Close)
+	n.machine, err = fsm.New(n.engine, fsm.Config{Log: n.log, Committed: n.joined.committed, Marked: n.scrub.Marked, Damaged: n.health.Found})
 	return err
 }
 
@@ -158,7 +169,8 @@ func (n *node) joinCluster() error {
 		HeartbeatTimeout: r.heartbeatTimeout, ElectionTimeout: r.electionTimeout, LeaderLeaseTimeout: r.leaderLeaseTimeout, CommitTimeout: r.commitTimeout,
 		SnapshotThreshold: uint64(r.snapshotThreshold), SnapshotInterval: r.snapshotInterval, TrailingLogs: uint64(r.trailingLogs),
 		SnapshotBytes: uint64(r.snapshotBytes), TrailingBytes: uint64(r.trailingBytes),
-		RestoreOnStart: behind, Log: n.log, Metrics: n.metrics, Lead: n.joined.sweeping(n.machine),
+		RestoreOnStart: behind, Log: n.log, Metrics: n.metrics, Lead: n.joined.leading(n.machine, n.scrub),
+		Health: n.health, Note: n.scrub.Note,
 	}, n.machine, n.stores, taken{listener: n.peers}, n.discovery)
 	if err != nil {
 		return err

@@ -74,6 +74,12 @@ func storageSettings() []setting {
 		{key: "storage.mem_table_bytes", flag: "mem-table-bytes", std: "32MiB",
 			value: size(func(c *config) *int64 { return &c.storage.memTableBytes }, 1<<20, 1<<30),
 			usage: "memory in which the newest writes collect before they become a table on disk"},
+		{key: "storage.scrub_bytes_per_second", flag: "scrub-bytes-per-second", std: "4MiB",
+			value: size(func(c *config) *int64 { return &c.storage.scrubBytes }, 1<<10, 1<<40),
+			usage: "how fast a node reads its own data at most, only to find damage before somebody reads it"},
+		{key: "storage.scrub_interval", flag: "scrub-interval", std: "1h",
+			value: duration(func(c *config) *time.Duration { return &c.storage.scrubInterval }),
+			usage: "how long after the beginning of one such pass over all data the next one begins; a fresh process begins after a tenth of it"},
 	}
 }
 

@@ -26,6 +26,8 @@ func printMembers(out io.Writer, members []cluster.Member) error {
 
 func role(m cluster.Member) string {
 	switch {
+	case m.Damage != "":
+		return "damaged"
 	case m.Leader:
 		return "leader"
 	case m.Voter:
