@@ -84,7 +84,10 @@ func (q *Quarantine) take(d storage.Damage, shows bool) {
 		q.cfg.Log.Error("the damage could not be recorded; the next start will not know of it", "err", err)
 	}
 	q.damage = d
-	q.cfg.Log.Error("this node's data is damaged; it is not read any more, and the node must be filled anew",
-		"what", d.What, "index", d.Index, "range", d.Range)
+	log := q.cfg.Log.With("what", d.What)
+	if d.Range != "" {
+		log = log.With("index", d.Index, "range", d.Range)
+	}
+	log.Error("this node's data is damaged; it is not read any more, and the node must be filled anew")
 	close(q.damaged)
 }
