@@ -40,9 +40,9 @@ func (s *Scrubber) settle(r *own, members []Member) *storage.Damage {
 	sums := heard(members, r.Index)
 	sums[s.cfg.NodeID] = r.Sum
 	v := judge(sums, voters(members))
-	r.last = v.outcome
+	r.last, r.said = v.outcome, sums
 	if v.outcome == odd || v.outcome == undecided && (v.complete || s.cfg.Now().Sub(r.at) >= patience) {
-		s.alarm(r, v, sums)
+		s.alarm(r, v)
 	}
 	if v.complete {
 		r.settled = true
@@ -58,7 +58,7 @@ func (s *Scrubber) settle(r *own, members []Member) *storage.Damage {
 }
 
 // alarm says once that copies differ.
-func (s *Scrubber) alarm(r *own, v verdict, sums map[string]string) {
+func (s *Scrubber) alarm(r *own, v verdict) {
 	if r.alarmed {
 		return
 	}
@@ -69,7 +69,7 @@ func (s *Scrubber) alarm(r *own, v verdict, sums map[string]string) {
 		return
 	}
 	s.cfg.Log.Error("copies differ, and none has a majority: compare them, and fill anew the node whose data is wrong",
-		"sums", fmt.Sprint(sums), "index", r.Index, "range", r.keys())
+		"sums", fmt.Sprint(r.said), "index", r.Index, "range", r.keys())
 }
 
 func voters(members []Member) (ids []string) {

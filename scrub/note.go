@@ -32,8 +32,9 @@ type own struct {
 	result
 	from, next string
 	at         time.Time
-	last       outcome // of the last look
-	settled    bool    // no look will change it
+	last       outcome           // of the last look
+	said       map[string]string // by members, then
+	settled    bool              // no look will change it
 	alarmed    bool
 }
 

@@ -174,6 +174,9 @@ func (s *Scrubber) digest(ctx context.Context, m *mark) {
 
 // drop counts a result that nobody will look at again.
 func (s *Scrubber) drop(r *own) {
+	if r.last == undecided {
+		s.alarm(r, verdict{outcome: undecided})
+	}
 	if !r.settled {
 		s.metrics.ranges.WithLabelValues(outcomeNames[r.last]).Inc()
 	}

@@ -20,7 +20,7 @@ import (
 
 const (
 	valueBytes = 1 << 10
-	streams    = 64
+	streams    = 128
 	rate       = 4 << 10
 	part       = 16 << 10
 	interval   = time.Hour
@@ -226,13 +226,13 @@ func TestWithoutAMajorityThereIsOnlyAnAlarm(t *testing.T) {
 	for name, prepare := range map[string]func(g *group){
 		"two nodes":            func(g *group) { g.nodes = g.nodes[:2] },
 		"a third that is away": func(g *group) { g.nodes[2].away = true },
-		"all differ":           func(g *group) { g.put("stream-031", "altered too", g.nodes[0]) },
+		"all differ":           func(g *group) { g.put("stream-003", "altered too", g.nodes[0]) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				g := newGroup(t, "a", "b", "c")
 				defer func(all []*node) { g.nodes = all; g.close() }(g.nodes)
-				g.put("stream-031", "altered", g.nodes[1])
+				g.put("stream-003", "altered", g.nodes[1]) // of the first of many parts
 				prepare(g)
 				g.run(interval)
 				for _, n := range g.nodes {

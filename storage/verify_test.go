@@ -194,6 +194,8 @@ func TestVerifyFindsFlipsInSnapshots(t *testing.T) {
 
 func TestVerifyFindsFlipsInTheRaftLog(t *testing.T) {
 	eachKind(t, func(t *testing.T, cfg LogConfig) {
+		var told []error
+		cfg.Damaged = func(err error) { told = append(told, err) }
 		l := openTestLog(t, cfg)
 		store(t, l, 1, 200, 10)
 		if err := l.DeleteRange(1, 50); err != nil {
@@ -236,6 +238,9 @@ func TestVerifyFindsFlipsInTheRaftLog(t *testing.T) {
 			}
 			restore()
 			found++
+		}
+		if len(told) != found {
+			t.Fatalf("told of %d, found %d", len(told), found)
 		}
 		if found == 0 {
 			t.Fatal("entry 150 was not found in any segment")

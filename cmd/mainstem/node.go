@@ -124,7 +124,7 @@ func (n *node) openStorage() error {
 		return err
 	}
 	n.opened.push("copy", n.engine.Close)
-	log, err := storage.OpenLog(storage.LogConfig{Dir: dir.Log(), Kind: n.cfg.raft.logStore, Log: n.log, Metrics: metrics, Fatal: n.die})
+	log, err := storage.OpenLog(storage.LogConfig{Dir: dir.Log(), Kind: n.cfg.raft.logStore, Log: n.log, Metrics: metrics, Fatal: n.die, Damaged: n.health.Found})
 	if err != nil {
 		return err
 	}
