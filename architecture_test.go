@@ -25,11 +25,12 @@ var arrows = map[string][]string{
 	"auth":                {"stream"},
 	"client":              {"stream"},
 	"httpapi":             {"stream", "auth"},
-	"cmd/mainstem":        {"stream", "storage", "fsm", "cluster", "auth", "httpapi", "client"},
+	"cmd/mainstem":        {"stream", "storage", "fsm", "cluster", "auth", "httpapi", "client", "scrub"},
+	"scrub":               {"stream", "storage"},
 	"test":                {},
 	"test/harness":        {},
 	"test/chaos":          {}, // the program from outside
-	"test/sim":            {"stream", "storage", "fsm", "cluster", "cluster/clustertest", "httpapi"},
+	"test/sim":            {"stream", "storage", "fsm", "cluster", "cluster/clustertest", "httpapi", "scrub"},
 }
 
 // strangers lists what a package may not know, by the import that would show
@@ -40,6 +41,7 @@ var strangers = map[string][]string{
 	"fsm":     {"net", "net/http", "os", "github.com/labstack/echo/v4", "github.com/hashicorp/memberlist", "github.com/cockroachdb/pebble/v2"},
 	"cluster": {"net/http", "os", "github.com/labstack/echo/v4", "github.com/cockroachdb/pebble/v2", "github.com/hashicorp/raft-wal", "github.com/hashicorp/raft-boltdb/v2"},
 	"auth":    {"github.com/labstack/echo/v4", "github.com/hashicorp/raft", "github.com/cockroachdb/pebble/v2", "github.com/hashicorp/memberlist"},
+	"scrub":   {"os", "net", "net/http", "github.com/hashicorp/raft", "github.com/hashicorp/memberlist", "github.com/labstack/echo/v4"},
 	"httpapi": {"os", "io/fs", "github.com/hashicorp/raft", "github.com/cockroachdb/pebble/v2", "github.com/hashicorp/memberlist"},
 }
 

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -80,6 +81,8 @@ type Config struct {
 	Metrics prometheus.Registerer     // none
 	Lead    func(ctx context.Context) // runs while this node leads and has passed its barrier
 	Watched func() bool               // whether live readers wait for what is committed; nil: always
+	Health  Health                    // always well
+	Note    func() json.RawMessage    // what else to tell the other members; short; nothing
 }
 
 // Validate names the setting that is wrong.
@@ -156,6 +159,12 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Metrics == nil {
 		c.Metrics = prometheus.NewRegistry()
+	}
+	if c.Health == nil {
+		c.Health = well{}
+	}
+	if c.Note == nil {
+		c.Note = func() json.RawMessage { return nil }
 	}
 	return c
 }

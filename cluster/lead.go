@@ -46,6 +46,15 @@ func (n *Node) beginLead(s *seat) (end func()) {
 }
 
 func (n *Node) lead(ctx context.Context, s *seat) {
+	sound, cancel := n.whileSound(ctx)
+	defer cancel()
+	n.govern(sound, s)
+	if n.isDamaged() {
+		n.abdicate(ctx, s)
+	}
+}
+
+func (n *Node) govern(ctx context.Context, s *seat) {
 	if !n.passBarrier(ctx, s) {
 		return
 	}

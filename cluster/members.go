@@ -246,7 +246,7 @@ func (n *Node) tendOnce(s *seat) {
 // deservesVote reports that a member has been caught up for StabilizationTime.
 func (n *Node) deservesVote(id string) bool {
 	m, ok := n.members.get(id)
-	return ok && n.members.fresh(m) && !m.leaving() && !m.caughtUp.IsZero() && time.Since(m.caughtUp) >= n.cfg.StabilizationTime
+	return ok && n.members.fresh(m) && !m.leaving() && m.Damage == "" && !m.caughtUp.IsZero() && time.Since(m.caughtUp) >= n.cfg.StabilizationTime
 }
 
 // readdress records a member's new peer address, and leaves its vote as it is.

@@ -105,6 +105,9 @@ func (n *Node) apply(s *seat, envelope []byte, commands int) ([]stream.Result, e
 	if _, leads := s.leads(); !leads {
 		return nil, notProposed(raft.ErrNotLeader)
 	}
+	if n.isDamaged() {
+		return nil, notProposed(errDamagedLeader)
+	}
 	if err := n.space.refuseEnvelope(envelope); err != nil {
 		return nil, err
 	}

@@ -86,7 +86,7 @@ func (n *Node) openSeat() (*seat, error) {
 		Timeout:               raftTimeout,
 		Logger:                logger,
 	})
-	r, err := raft.NewRaft(rc, n.timedMachine(), cache, n.stores.Stable, watchedSnapshots{n.stores.Snapshots, n.port.hangUpRaft}, transport)
+	r, err := raft.NewRaft(rc, n.timedMachine(), cache, n.stores.Stable, watchedSnapshots{n.stores.Snapshots, n.port.hangUpRaft, n.cfg.Health}, transport)
 	if err != nil {
 		transport.Close()
 		return nil, fmt.Errorf("start raft: %w", err)

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -31,7 +32,10 @@ type report struct {
 	Stays       bool      `json:"stays,omitempty"`     // the answer to Draining
 	Stranger    bool      `json:"stranger,omitempty"`  // the answer to a node that was removed
 	Disk        Disk      `json:"disk"`
-	Full        []string  `json:"full,omitempty"` // voters without disk space, as its sender knows
+	Full        []string  `json:"full,omitempty"`   // voters without disk space, as its sender knows
+	Damage      string    `json:"damage,omitempty"` // what is wrong with its copy
+
+	Note json.RawMessage `json:"note,omitempty"` // Config.Note
 }
 
 // leaving reports that a member is on its way out.
@@ -70,6 +74,9 @@ type Member struct {
 	Applied   uint64 `json:"applied"`
 	Lag       uint64 `json:"lag"` // behind the most advanced member
 	Disk      Disk   `json:"disk"`
+	Damage    string `json:"damage,omitempty"` // what is wrong with its copy, which is not read
+
+	Note json.RawMessage `json:"-"` // of its Config.Note; none of this node's own
 }
 
 // Status describes the cluster. It asks nobody: members report to each other
@@ -109,11 +116,13 @@ func (n *Node) member(server raft.Server) Member {
 	if m.NodeID == n.cfg.NodeID {
 		m.HTTPAddr, m.Version, m.Reachable, m.Applied = n.cfg.AdvertiseHTTP, n.cfg.Version, true, n.machine.Applied()
 		m.Disk = n.disk()
+		m.Damage = n.cfg.Health.Damage()
 		return m
 	}
 	if r, ok := n.members.get(m.NodeID); ok {
 		m.HTTPAddr, m.Version, m.Applied = r.HTTPAddr, r.Version, r.Applied
 		m.Disk = r.Disk
+		m.Damage, m.Note = r.Damage, r.Note
 		m.Reachable = n.members.fresh(r)
 	}
 	return m
@@ -168,6 +177,8 @@ func (n *Node) Ready() error {
 		return errors.New("this node was removed from its cluster")
 	case n.proposer.shutting():
 		return errors.New("this node is stopping")
+	case n.isDamaged():
+		return errors.New("this node's copy is damaged and not read: " + n.cfg.Health.Damage())
 	case s == nil:
 		return errors.New("this node has not been admitted to a cluster yet")
 	case leader.ID == "":
@@ -203,6 +214,8 @@ func (n *Node) ownReport() report {
 		Unwatched:   !n.cfg.Watched(),
 		Disk:        n.disk(),
 		Full:        n.space.names(),
+		Damage:      n.cfg.Health.Damage(),
+		Note:        n.cfg.Note(),
 	}
 	if s := n.seat.Load(); s != nil {
 		_, r.Tenure = n.inTenure(s)

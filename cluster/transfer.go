@@ -71,7 +71,7 @@ func (n *Node) heirs(ctx context.Context, s *seat, may func(raft.Server) bool) [
 		var heirs []raft.Server
 		servers, _ := s.servers()
 		for _, server := range servers {
-			if r, ok := reports[string(server.ID)]; ok && may(server) && r.Stored+n.cfg.ReadyLagMax >= s.raft.LastIndex() {
+			if r, ok := reports[string(server.ID)]; ok && may(server) && r.Damage == "" && r.Stored+n.cfg.ReadyLagMax >= s.raft.LastIndex() {
 				heirs = append(heirs, server)
 			}
 		}

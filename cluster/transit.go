@@ -22,6 +22,15 @@ const silenceMax = 10 * time.Second
 type watchedSnapshots struct {
 	raft.SnapshotStore
 	hangUp func() // ends the connections that a snapshot may come over
+	health Health
+}
+
+// Open refuses to send what was made of a damaged copy.
+func (w watchedSnapshots) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
+	if what := w.health.Damage(); what != "" {
+		return nil, nil, fmt.Errorf("open snapshot %s: this node's copy is damaged, and nobody is filled from it: %s", id, what)
+	}
+	return w.SnapshotStore.Open(id)
 }
 
 func (w watchedSnapshots) Create(version raft.SnapshotVersion, index, term uint64, configuration raft.Configuration,

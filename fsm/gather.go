@@ -74,7 +74,7 @@ func (g *gatherer) recall(pieces []*piece, end uint64) (more bool) {
 func (g *gatherer) parse(start, end uint64, value []byte) (more bool) {
 	r, err := stream.ParseRecord(start, value)
 	if err != nil {
-		g.err = fmt.Errorf("record at %d: %w", start, err)
+		g.err = fmt.Errorf("%w: record at %d: %w", storage.ErrCorrupt, start, err)
 		return false
 	}
 	if r.End() <= g.pos {

@@ -25,7 +25,13 @@ type Config struct {
 	// Committed is called after each commit with the index and term of its last
 	// entry, on raft's goroutine: it must not block.
 	Committed func(index, term uint64)
-	Log       *slog.Logger // default slog.Default()
+	// Marked is given the copy as of each stream.Mark, to close, on raft's
+	// goroutine: it must not block. Marks are ignored without it.
+	Marked func(index uint64, m stream.Mark, v *storage.View)
+	// Damaged is told, each time it is met, that the copy does not hold what it
+	// should. It must not block for long.
+	Damaged func(error)
+	Log     *slog.Logger // default slog.Default()
 }
 
 // Machine is the replicated state machine. Raft's one goroutine writes it;
@@ -35,6 +41,8 @@ type Machine struct {
 	heads     *heads
 	applied   *applied
 	committed func(index, term uint64)
+	marked    func(index uint64, m stream.Mark, v *storage.View)
+	damaged   func(error)
 	log       *slog.Logger
 	buffers   sync.Pool // of *[]byte, for bodies of chunks
 
@@ -55,6 +63,9 @@ func New(engine *storage.Engine, cfg Config) (*Machine, error) {
 	if cfg.Committed == nil {
 		cfg.Committed = func(uint64, uint64) {}
 	}
+	if cfg.Damaged == nil {
+		cfg.Damaged = func(error) {}
+	}
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
@@ -67,6 +78,8 @@ func New(engine *storage.Engine, cfg Config) (*Machine, error) {
 		heads:     newHeads(engine, cfg.CachedStreams, cfg.TailBytes),
 		applied:   newApplied(engine.Globals().Applied),
 		committed: cfg.Committed,
+		marked:    cfg.Marked,
+		damaged:   cfg.Damaged,
 		log:       cfg.Log,
 		txn:       txn,
 	}, nil
@@ -97,6 +110,7 @@ func (m *Machine) ApplyBatch(logs []*raft.Log) []any {
 			answers[i] = results
 		}
 		m.txn.globals.Applied, m.txn.globals.Term = l.Index, l.Term
+		m.mark(l.Index)
 	}
 	if g := &m.txn.globals; g.Applied > before {
 		m.commit()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"mainstem/storage"
 	"mainstem/stream"
 )
 
@@ -11,7 +12,7 @@ import (
 func (m *Machine) Info(name stream.Name) (info stream.Info, ok bool, err error) {
 	s, err := m.heads.get(name)
 	if err != nil || s == nil {
-		return stream.Info{}, false, err
+		return stream.Info{}, false, m.noticed(err)
 	}
 	return s.Info(), true, nil
 }
@@ -23,9 +24,10 @@ func (m *Machine) Info(name stream.Name) (info stream.Info, ok bool, err error) 
 func (m *Machine) Read(name stream.Name, from stream.From, limit int) (stream.Chunk, error) {
 	v, err := m.heads.look(name)
 	if err != nil {
-		return stream.Chunk{}, err
+		return stream.Chunk{}, m.noticed(err)
 	}
-	return m.readView(name, v, from, limit)
+	chunk, err := m.readView(name, v, from, limit)
+	return chunk, m.noticed(err)
 }
 
 // Follow is for a reader that stays with a stream. Until it calls leave, look is
@@ -37,10 +39,10 @@ func (m *Machine) Follow(name stream.Name) (look func(from stream.From, limit in
 	look = func(from stream.From, limit int) (stream.Chunk, <-chan struct{}, error) {
 		v, err := m.heads.watch(name)
 		if err != nil {
-			return stream.Chunk{}, nil, err
+			return stream.Chunk{}, nil, m.noticed(err)
 		}
 		chunk, err := m.readView(name, v, from, limit)
-		return chunk, v.bell, err
+		return chunk, v.bell, m.noticed(err)
 	}
 	return look, func() { m.heads.unfollow(name) }
 }
@@ -55,7 +57,7 @@ func (m *Machine) readView(name stream.Name, v view, from stream.From, limit int
 		// is asked, not the heads: they learn of a commit after it.
 		now, stateErr := read(m.engine, name)
 		if stateErr != nil || now != nil && now.Incarnation == v.state.Incarnation && !now.Deleted {
-			return stream.Chunk{}, errors.Join(fmt.Errorf("read %q: %w", name, err), stateErr)
+			return stream.Chunk{}, errors.Join(fmt.Errorf("%w: read %q: %w", storage.ErrCorrupt, name, err), stateErr)
 		}
 		v = view{state: now}
 	}

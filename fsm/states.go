@@ -69,7 +69,7 @@ func read(engine *storage.Engine, name stream.Name) (*stream.State, error) {
 	}
 	s, err := stream.DecodeState(encoded)
 	if err != nil {
-		return nil, fmt.Errorf("decode stream %q: %w", name, err)
+		return nil, fmt.Errorf("%w: decode stream %q: %w", storage.ErrCorrupt, name, err)
 	}
 	return &s, nil
 }

@@ -25,8 +25,9 @@ type txn struct {
 	dirty     []*state // in order of first change
 	producers map[producerKey]stream.ProducerState
 
-	runs   []run // writes of the current entry
-	done   []run // of the entries before it in this commit
+	runs   []run         // writes of the current entry
+	done   []run         // of the entries before it in this commit
+	marks  []stream.Mark // of the current entry
 	change stream.Change
 	buf    []byte
 }
@@ -76,6 +77,9 @@ func (t *txn) decide(c stream.Command) stream.Result {
 	}
 	if t.change.Opened {
 		t.sessions.open(t.change.Drawn, t.globals.Now, t.batch)
+	}
+	if mark, ok := c.(stream.Mark); ok {
+		t.marks = append(t.marks, mark)
 	}
 	for i := range t.change.Streams {
 		t.putStream(&t.change.Streams[i])

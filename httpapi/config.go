@@ -34,6 +34,8 @@ type Config struct {
 	CORSOrigins          []string      // that browsers may call from; "*"
 	Access               Access        // who may do what; nil lets everyone do everything
 
+	Damaged <-chan struct{} // closed when the local copy must not be read any more; never
+
 	Now     func() time.Time     // time.Now
 	Jitter  func(max int) int    // random from 0 to max-1; math/rand/v2
 	Log     *slog.Logger         // discarded

@@ -28,6 +28,9 @@ func (s *Server) healthy(c echo.Context) (operation, error) {
 
 // ready says whether requests should be sent here.
 func (s *Server) ready(c echo.Context) (operation, error) {
+	if s.isDamaged() {
+		return opHealth, errDamaged
+	}
 	if s.unlisted.Load() || s.isDraining() {
 		return opHealth, &problem{answer: answer{http.StatusServiceUnavailable, codeUnavailable, "DRAINING"}, detail: "this node is stopping"}
 	}

@@ -49,6 +49,8 @@ func (s *Server) awaitChunk(c echo.Context, v *vantage, q *query, chunk stream.C
 		case err == nil:
 		case errors.Is(err, errTimeUp):
 			return s.lastLook(ctx, v, q, chunk)
+		case errors.Is(err, errDraining) && s.isDamaged():
+			return chunk, errDamaged
 		case errors.Is(err, errDraining):
 			return chunk, nil // nothing has come yet, and the fence of the start holds
 		default:

@@ -49,7 +49,7 @@ func New(cfg Config, w Writer, f Fencer, r Reader, c Cluster) (*Server, error) {
 	}
 	cfg = cfg.withDefaults()
 	s := &Server{
-		cfg: cfg, writer: w, fencer: f, reader: r, cluster: c,
+		cfg: cfg, writer: w, fencer: f, reader: soundReader{r, cfg.Damaged}, cluster: c,
 		log:      cfg.Log,
 		echo:     echo.New(),
 		base:     cfg.BasePath + "/",
@@ -67,8 +67,14 @@ func New(cfg Config, w Writer, f Fencer, r Reader, c Cluster) (*Server, error) {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.ServeHTTP(w, r) }
 
 // Run renews, until ctx ends, the lifetimes of streams that were read. Without
-// it only reads late in a stream's life renew.
-func (s *Server) Run(ctx context.Context) error { return s.renewLoop(ctx) }
+// it only reads late in a stream's life renew. It ends live readers when the copy
+// is found damaged.
+func (s *Server) Run(ctx context.Context) error {
+	var watching sync.WaitGroup
+	watching.Go(func() { s.sendAwayWhenDamaged(ctx) })
+	defer watching.Wait()
+	return s.renewLoop(ctx)
+}
 
 // Unlist makes readiness fail, so that no new clients are sent here. Everything
 // else is served as before.

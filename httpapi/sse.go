@@ -117,10 +117,10 @@ func (t *tail) next() (err error) {
 }
 
 // ended tells which ends of a connection are worth an error: not the client's
-// leaving, the server's draining, or the stream's deletion.
+// leaving, the server's draining, damage of the copy, or the stream's deletion.
 func (t *tail) ended(ctx context.Context, err error) error {
 	var no *stream.Rejection
-	if ctx.Err() != nil || errors.Is(err, errTimeUp) || errors.Is(err, errDraining) || errors.Is(err, errGone) || errors.As(err, &no) {
+	if ctx.Err() != nil || errors.Is(err, errTimeUp) || errors.Is(err, errDraining) || errors.Is(err, errGone) || isDamage(err) || errors.As(err, &no) {
 		return nil
 	}
 	return err

@@ -1,7 +1,10 @@
 package storage
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"path/filepath"
 	"testing"
 
@@ -60,5 +63,43 @@ func BenchmarkRecords(b *testing.B) {
 		if err := e.Records(1, 500, func(uint64, []byte) bool { return false }); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// What a scrub costs: bytes per second of a whole core.
+func BenchmarkScrub(b *testing.B) {
+	e := openTest(b, vfs.NewMem())
+	random, body := rand.NewChaCha8([32]byte{1}), make([]byte, 4096)
+	for i := range uint64(64) {
+		commit(b, e, i+1, func(batch *Batch) {
+			for j := range uint64(64) {
+				random.Read(body)
+				batch.PutRecord(i, j<<12, body)
+			}
+		})
+	}
+	if err := e.Flush(); err != nil {
+		b.Fatal(err)
+	}
+	for name, read := range map[string]func(Pace) error{
+		"files": func(pace Pace) error { return e.Verify(b.Context(), pace) },
+		"view": func(pace Pace) error {
+			v, err := e.View()
+			if err != nil {
+				return err
+			}
+			_, err = v.Sum(b.Context(), "", 1<<40, pace)
+			return errors.Join(err, v.Close())
+		},
+	} {
+		b.Run(name, func(b *testing.B) {
+			total := 0
+			for b.Loop() {
+				if err := read(func(_ context.Context, n int) error { total += n; return nil }); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.SetBytes(int64(total / b.N))
+		})
 	}
 }

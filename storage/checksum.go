@@ -59,7 +59,7 @@ func checksum(ctx context.Context, r pebble.Reader) (sum Sum, err error) {
 		}
 		key := it.Key()
 		if key[0] == prefixGlobals {
-			v = Globals{Now: g.Now, Incarnations: g.Incarnations}.appendTo(nil)
+			v = g.replicated()
 		}
 		hashPair(h, key, v)
 		sum.Keys++

@@ -31,6 +31,10 @@ type Config struct {
 	// fsync, or a flush or compaction that failed for more than want of space. It must end the process and not return, and it
 	// must not call the Engine. nil: panic.
 	Fatal func(error)
+	// Damaged is told, each time it is met, that a part of the copy cannot be read
+	// any more. The rest can, and writes are taken. It may be called with locks
+	// held: it must not call the Engine. nil: logged.
+	Damaged func(error)
 }
 
 // Validate names the first field that cannot be used.
@@ -62,6 +66,10 @@ func (c Config) withDefaults() Config {
 	c.Log = orDiscard(c.Log)
 	c.Fatal = orPanic(c.Fatal)
 	c.FS = StrictFS(c.FS, c.Fatal)
+	if c.Damaged == nil {
+		log := c.Log
+		c.Damaged = func(err error) { log.Error("copy is damaged", "err", err) }
+	}
 	return c
 }
 

@@ -14,4 +14,5 @@
 //	<data>/copy/         the copy                    engine.go
 //	<data>/snapshots/    checkpoints of the copy     snapshots.go
 //	<data>/ballast       space held back             space.go
+//	<data>/DAMAGED       what was found wrong        marker.go
 package storage

@@ -32,6 +32,11 @@ func (g Globals) appendTo(b []byte) []byte {
 	return binary.BigEndian.AppendUint64(b, g.Incarnations)
 }
 
+// replicated is what is equal on all nodes that have applied the same commands.
+func (g Globals) replicated() []byte {
+	return Globals{Now: g.Now, Incarnations: g.Incarnations}.appendTo(nil)
+}
+
 func parseGlobals(b []byte) (Globals, error) {
 	if len(b) > 0 && b[0] > globalsVersion {
 		return Globals{}, fmt.Errorf("the copy has version %d and this version reads %d: %w; upgrade this node", b[0], globalsVersion, ErrNewerFormat)

@@ -40,6 +40,9 @@ type LogConfig struct {
 	// writes: an fsync that is tried again may report success for data that is
 	// gone. It must end the process and not return. nil: panic.
 	Fatal func(error)
+	// Damaged is told, each time it is met, that a record cannot be read any more.
+	// nil: nobody is.
+	Damaged func(error)
 
 	files types.VFS // of LogWAL; tests count and break them
 }
@@ -106,6 +109,9 @@ func OpenLog(cfg LogConfig) (*Log, error) {
 		cfg.Kind = LogWAL
 	}
 	cfg.Log, cfg.Fatal = orDiscard(cfg.Log), orPanic(cfg.Fatal)
+	if cfg.Damaged == nil {
+		cfg.Damaged = func(error) {}
+	}
 	l, err := openLog(cfg)
 	if err != nil {
 		if errors.Is(err, ErrCorrupt) {
@@ -213,6 +219,7 @@ func (l *Log) GetLog(index uint64, entry *raft.Log) error {
 		return fmt.Errorf("read entry %d of the raft log in %s: %w", index, l.cfg.Dir, err)
 	}
 	l.cfg.Metrics.corruption(storeLog)
+	l.cfg.Damaged(err)
 	return err
 }
 

@@ -53,7 +53,7 @@ func (e *Engine) options() *pebble.Options {
 			},
 			DataCorruption: func(info pebble.DataCorruptionInfo) {
 				e.cfg.Metrics.corruption(storeCopy)
-				e.cfg.Log.Error("copy is corrupt", "file", info.Path, "err", info.Details)
+				e.cfg.Damaged(corrupt(info.Path, "%v", info.Details))
 			},
 		},
 		CompactionConcurrencyRange: func() (int, int) { return compactionsLeast, compactionsMost },
@@ -67,8 +67,9 @@ func (e *Engine) options() *pebble.Options {
 }
 
 // backgroundError ends the process: pebble would try again, and a failed fsync
-// that is tried again may report success for data that is gone. It is called
-// with pebble's lock held.
+// that is tried again may report success for data that is gone. A table that is
+// found damaged by a compaction can be tried again: the copy takes writes, and is
+// not to be read any more. It is called with pebble's lock held.
 func (e *Engine) backgroundError(err error) {
 	select {
 	case <-e.closing:
@@ -80,7 +81,13 @@ func (e *Engine) backgroundError(err error) {
 		e.cfg.Log.Warn("table not written", "err", err.Error()) // without pebble's stack
 		return
 	}
-	e.cfg.Fatal(named("flush or compact the copy", e.cfg.Dir, err))
+	err = named("flush or compact the copy", e.cfg.Dir, err)
+	if errors.Is(err, ErrCorrupt) {
+		e.cfg.Metrics.corruption(storeCopy)
+		e.cfg.Damaged(err)
+		return
+	}
+	e.cfg.Fatal(err)
 }
 
 // pebbleLog passes pebble's own messages on.

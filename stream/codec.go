@@ -27,6 +27,9 @@ func AppendCommand(b []byte, c Command) []byte {
 		return appendAppend(b, c)
 	case Delete, Touch, Expire, OpenSession:
 		return b
+	case Mark:
+		b = appendBytes(b, c.From)
+		return binary.AppendUvarint(b, c.Bytes)
 	}
 	panic(fmt.Sprintf("stream: no encoding for %T", c))
 }
@@ -49,6 +52,8 @@ func DecodeCommand(b []byte) (Command, error) {
 		c = Expire{name}
 	case kindOpenSession:
 		c = OpenSession{}
+	case kindMark:
+		c = Mark{From: d.string(), Bytes: d.uvarint()}
 	default:
 		return nil, fmt.Errorf("stream: command kind %d is unknown to this version", k)
 	}

@@ -42,7 +42,7 @@ var sampleOffset = Offset{7, 300}
 // samples are commands with every field set, and with none.
 func sampleCommands(t testing.TB) (names []string, commands map[string]Command) {
 	names = []string{"create-bare", "create-full", "create-fork", "create-fork-raw", "create-fork-tail", "create-json",
-		"append-bare", "append-full", "append-json", "close", "delete", "touch", "expire", "open-session"}
+		"append-bare", "append-full", "append-json", "close", "delete", "touch", "expire", "open-session", "mark"}
 	return names, map[string]Command{
 		"create-bare":      Create{Name: "a"},
 		"create-full":      Create{Name: "a/b", ContentType: "text/plain", Lifetime: ttl(t, 3600), Closed: true, Body: Payload{Data: []byte("hi")}},
@@ -59,6 +59,7 @@ func sampleCommands(t testing.TB) (names []string, commands map[string]Command) 
 		"touch":        Touch{"a"},
 		"expire":       Expire{"a"},
 		"open-session": OpenSession{},
+		"mark":         Mark{From: "s\x00\xff", Bytes: 1 << 24},
 	}
 }
 
@@ -328,7 +329,7 @@ func FuzzCommandRoundTrip(f *testing.F) {
 		case 2:
 			create.Lifetime = Lifetime{kind: lifetimeExpiresAt, at: Time(b), text: seq}
 		}
-		for _, c := range []Command{appended, create, Delete{Name(name)}, Touch{Name(name)}, Expire{Name(name)}} {
+		for _, c := range []Command{appended, create, Delete{Name(name)}, Touch{Name(name)}, Expire{Name(name)}, Mark{name, b}} {
 			prefix := []byte("before")
 			encoded := AppendCommand(prefix, c)
 			if !bytes.HasPrefix(encoded, prefix) {

@@ -1,7 +1,7 @@
 package stream
 
 // Command is what enters the replicated log: Create, Append, Delete, Touch,
-// Expire or OpenSession. Replicas decide it in log order; see Decide.
+// Expire, OpenSession or Mark. Replicas decide it in log order; see Decide.
 type Command interface {
 	kind() kind
 	target() Name
@@ -47,6 +47,14 @@ type Expire struct{ Name Name }
 // recognised when they are proposed again. It is sent outside any session.
 type OpenSession struct{}
 
+// Mark asks every replica to remember its state at this entry, so that it can be
+// compared with the others': the part that begins at key From and holds about
+// Bytes. What a key is, the replica's storage knows. A mark changes nothing.
+type Mark struct {
+	From  string
+	Bytes uint64
+}
+
 // kind is the first byte of an encoded command. Append only, never reorder.
 type kind uint8
 
@@ -58,6 +66,7 @@ const (
 	kindTouch
 	kindExpire
 	kindOpenSession
+	kindMark
 )
 
 // grows reports that a kind of command brings data. What does not is let through
@@ -81,6 +90,7 @@ func (Touch) kind() kind  { return kindTouch }
 func (Expire) kind() kind { return kindExpire }
 
 func (OpenSession) kind() kind { return kindOpenSession }
+func (Mark) kind() kind        { return kindMark }
 
 func (c Create) target() Name { return c.Name }
 func (c Append) target() Name { return c.Name }
@@ -89,3 +99,4 @@ func (c Touch) target() Name  { return c.Name }
 func (c Expire) target() Name { return c.Name }
 
 func (OpenSession) target() Name { return "" }
+func (Mark) target() Name        { return "" }

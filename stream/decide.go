@@ -75,6 +75,7 @@ func Decide(v View, now Time, cmd Command, c *Change) Result {
 		out, no = d.expire(cmd)
 	case OpenSession:
 		out = d.openSession()
+	case Mark: // for replicas, not for streams
 	default:
 		panic(fmt.Sprintf("stream: no rule for %T", cmd))
 	}

@@ -30,8 +30,8 @@ func (n *node) letIn() (err error) {
 		LongPollTimeout: h.longPollTimeout, SSEReconnectInterval: h.sseReconnectInterval, SSEKeepAlive: h.sseKeepAlive,
 		SlowReaderTimeout: h.slowReaderTimeout, NoLeaderGrace: h.noLeaderGrace,
 		BodyBytesMax: l.bodyBytes, ChunkBytes: int(l.chunkBytes), LiveReadersMax: l.liveReaders,
-		Access: access,
-		Log:    n.log, Metrics: n.metrics,
+		Access: access, Damaged: n.health.Damaged(),
+		Log: n.log, Metrics: n.metrics,
 	}, n.cluster, n.cluster, n.machine, clusterFace{n.cluster, n.space})
 	if err != nil {
 		return err

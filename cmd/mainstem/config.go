@@ -38,6 +38,8 @@ type storageConfig struct {
 	memTableBytes int64
 	soft, hard    storage.Mark // of free disk space
 	ballastBytes  int64
+	scrubBytes    int64 // per second
+	scrubInterval time.Duration
 }
 
 type clusterConfig struct {

@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"mainstem/cluster"
 	"mainstem/fsm"
+	"mainstem/scrub"
 	"mainstem/stream"
 )
 
@@ -44,8 +46,8 @@ func (l *latch) diskChanged() {
 	}
 }
 
-// sweeping is what this node does while it leads.
-func (l *latch) sweeping(m *fsm.Machine) func(context.Context) {
+// leading is what this node does while it leads.
+func (l *latch) leading(m *fsm.Machine, s *scrub.Scrubber) func(context.Context) {
 	return func(ctx context.Context) {
 		select {
 		case <-l.opened:
@@ -56,6 +58,9 @@ func (l *latch) sweeping(m *fsm.Machine) func(context.Context) {
 			_, err := l.node.Load().Submit(ctx, c)
 			return err
 		}
-		m.Sweep(ctx, sweepInterval, time.Now, submit)
+		var leading sync.WaitGroup
+		leading.Go(func() { m.Sweep(ctx, sweepInterval, time.Now, submit) })
+		leading.Go(func() { s.Lead(ctx, l.members, submit) })
+		leading.Wait()
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"mainstem/cluster"
 	"mainstem/fsm"
 	"mainstem/httpapi"
+	"mainstem/scrub"
 	"mainstem/storage"
 )
 
@@ -43,6 +44,8 @@ type node struct {
 	stores  cluster.Stores
 	machine *fsm.Machine
 	joined  *latch // of cluster, for those whom the cluster calls while it opens
+	health  *scrub.Quarantine
+	scrub   *scrub.Scrubber
 	// joinCluster
 	cluster *cluster.Node
 	// letIn
@@ -113,16 +116,20 @@ func (n *node) openStorage() error {
 	if err := n.openSpace(dir); err != nil {
 		return err
 	}
+	if err := storage.CheckUndamaged(vfs.Default, dir); err != nil {
+		return err
+	}
+	n.health = n.newQuarantine(dir)
 	metrics := storage.NewMetrics(n.metrics)
 	n.engine, err = storage.Open(storage.Config{
 		Dir: dir.Copy(), CacheBytes: n.cfg.storage.cacheBytes, MemTableBytes: n.cfg.storage.memTableBytes,
-		MayMerge: n.space.MayMerge, Log: n.log, Metrics: metrics, Fatal: n.die,
+		MayMerge: n.space.MayMerge, Log: n.log, Metrics: metrics, Fatal: n.die, Damaged: n.health.Found,
 	})
 	if err != nil {
 		return err
 	}
 	n.opened.push("copy", n.engine.Close)
-	n.raftLog, err = storage.OpenLog(storage.LogConfig{Dir: dir.Log(), Kind: n.cfg.raft.logStore, SegmentBytes: int(n.cfg.raft.segmentBytes), Log: n.log, Metrics: metrics, Fatal: n.die})
+	n.raftLog, err = storage.OpenLog(storage.LogConfig{Dir: dir.Log(), Kind: n.cfg.raft.logStore, SegmentBytes: int(n.cfg.raft.segmentBytes), Log: n.log, Metrics: metrics, Fatal: n.die, Damaged: n.health.Found})
 	if err != nil {
 		return err
 	}
@@ -138,7 +145,11 @@ func (n *node) openStorage() error {
 	}
 	n.stores = cluster.Stores{Log: n.raftLog, Stable: stable, Snapshots: snapshots, Identity: identity}
 	n.watchDisk()
-	n.machine, err = fsm.New(n.engine, fsm.Config{Log: n.log, Committed: n.joined.committed})
+	if n.scrub, err = n.newScrubber(n.raftLog, snapshots); err != nil {
+		return err
+	}
+	n.opened.push("scrub", n.scrub.Close)
+	n.machine, err = fsm.New(n.engine, fsm.Config{Log: n.log, Committed: n.joined.committed, Marked: n.scrub.Marked, Damaged: n.health.Found})
 	return err
 }
 
@@ -164,7 +175,8 @@ func (n *node) joinCluster() error {
 		HeartbeatTimeout: r.heartbeatTimeout, ElectionTimeout: r.electionTimeout, LeaderLeaseTimeout: r.leaderLeaseTimeout, CommitTimeout: r.commitTimeout,
 		SnapshotThreshold: uint64(r.snapshotThreshold), SnapshotInterval: r.snapshotInterval, TrailingLogs: uint64(r.trailingLogs),
 		SnapshotBytes: uint64(r.snapshotBytes), TrailingBytes: uint64(r.trailingBytes),
-		RestoreOnStart: behind, Disk: n.disk, Log: n.log, Metrics: n.metrics, Lead: n.joined.sweeping(n.machine), Watched: n.machine.Watched,
+		RestoreOnStart: behind, Disk: n.disk, Log: n.log, Metrics: n.metrics, Lead: n.joined.leading(n.machine, n.scrub), Watched: n.machine.Watched,
+		Health: n.health, Note: n.scrub.Note,
 	}, n.machine, n.stores, taken{listener: n.peers}, n.discovery)
 	if err != nil {
 		return err

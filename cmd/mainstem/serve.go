@@ -86,6 +86,7 @@ func runNode(ctx context.Context, cfg config, in invocation, greet func(net.Addr
 	err = n.start(ctx)
 	if err == nil {
 		serving.Go(func() error { return n.api.Run(ctx) })
+		serving.Go(func() error { return n.scrub.Run(ctx, n.joined.members) })
 		n.whenReady(ctx, greet)
 		select {
 		case <-ctx.Done():

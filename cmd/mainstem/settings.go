@@ -85,6 +85,12 @@ func storageSettings() []setting {
 		{key: "storage.ballast_bytes", flag: "ballast-bytes", std: "64MiB",
 			value: size(func(c *config) *int64 { return &c.storage.ballastBytes }, 0, 1<<40),
 			usage: "space held back in a file, given up when the disk is nearly full so that the node goes on; at most a 32nd of the disk, 0 for none"},
+		{key: "storage.scrub_bytes_per_second", flag: "scrub-bytes-per-second", std: "4MiB",
+			value: size(func(c *config) *int64 { return &c.storage.scrubBytes }, 1<<10, 1<<40),
+			usage: "how fast a node reads its own data at most, only to find damage before somebody reads it"},
+		{key: "storage.scrub_interval", flag: "scrub-interval", std: "1h",
+			value: duration(func(c *config) *time.Duration { return &c.storage.scrubInterval }),
+			usage: "how long after the beginning of one such pass over all data the next one begins; a fresh process begins after a tenth of it"},
 	}
 }
 

@@ -40,6 +40,8 @@ func diskOf(m cluster.Member) string {
 
 func role(m cluster.Member) string {
 	switch {
+	case m.Damage != "":
+		return "damaged"
 	case m.Leader:
 		return "leader"
 	case m.Voter:

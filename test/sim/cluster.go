@@ -15,6 +15,7 @@ import (
 	"mainstem/cluster"
 	"mainstem/cluster/clustertest"
 	"mainstem/httpapi"
+	"mainstem/scrub"
 )
 
 // waitMax bounds every wait for a cluster to do something, in virtual time.
@@ -30,6 +31,7 @@ type Options struct {
 
 	Cluster func(*cluster.Config)
 	HTTP    func(*httpapi.Config)
+	Scrub   func(*scrub.Config)
 	// Writer, Fencer and Reader may put something between a node's HTTP face and
 	// its inside. Mutants live there.
 	Writer func(*Node, httpapi.Writer) httpapi.Writer

@@ -12,6 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"mainstem/cluster"
+	"mainstem/scrub"
 	"mainstem/storage"
 )
 
@@ -49,6 +50,8 @@ type opened struct {
 	engine *storage.Engine
 	stores cluster.Stores
 	behind bool // the copy has less than the newest snapshot
+	health *scrub.Quarantine
+	checks []scrub.Store
 	ends   []io.Closer
 }
 
@@ -69,7 +72,11 @@ func (d *disk) open(nodeID string, fatal func(error)) (o *opened, err error) {
 	if err := identity.claim(nodeID); err != nil {
 		return o, err
 	}
-	o.engine, err = storage.Open(storage.Config{Dir: root.Copy(), FS: d.mem, CacheBytes: copyBytes, MemTableBytes: copyBytes})
+	if err := storage.CheckUndamaged(d.mem, root); err != nil {
+		return o, err
+	}
+	o.health = scrub.NewQuarantine(scrub.QuarantineConfig{Save: func(found storage.Damage) error { return storage.SaveDamage(d.mem, root, found) }})
+	o.engine, err = storage.Open(storage.Config{Dir: root.Copy(), FS: d.mem, CacheBytes: copyBytes, MemTableBytes: copyBytes, Damaged: o.health.Found})
 	if err != nil {
 		return o, err
 	}
@@ -93,6 +100,7 @@ func (d *disk) open(nodeID string, fatal func(error)) (o *opened, err error) {
 		return o, err
 	}
 	o.behind = len(list) > 0 && list[0].Index > o.engine.Globals().Applied
+	o.checks = []scrub.Store{{Name: "copy", Verify: o.engine.Verify}, {Name: "raft log", Verify: log.Verify}, {Name: "snapshots", Verify: snapshots.Verify}}
 	o.stores = cluster.Stores{Log: log, Stable: stable, Snapshots: snapshots, Identity: identity}
 	return o, nil
 }

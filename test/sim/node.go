@@ -9,10 +9,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"mainstem/cluster"
 	"mainstem/cluster/clustertest"
 	"mainstem/fsm"
 	"mainstem/httpapi"
+	"mainstem/scrub"
 	"mainstem/storage"
 	"mainstem/stream"
 )
@@ -28,7 +31,10 @@ type Node struct {
 	Cluster *cluster.Node
 	Machine *fsm.Machine
 	Engine  *storage.Engine
+	Health  *scrub.Quarantine
+	Metrics *prometheus.Registry
 
+	scrub *scrub.Scrubber
 	api   *httpapi.Server
 	host  *host
 	disco *clustertest.Discovery
@@ -58,12 +64,16 @@ type parts struct {
 
 // openNode starts a node over an open disk, which it closes with itself.
 func openNode(p parts) (*Node, error) {
-	n := &Node{ID: p.id, Clock: p.clock, Engine: p.disk.engine, host: p.host, disco: p.disco, disk: p.disk}
+	n := &Node{ID: p.id, Clock: p.clock, Engine: p.disk.engine, host: p.host, disco: p.disco, disk: p.disk,
+		Health: p.disk.health, Metrics: prometheus.NewRegistry()}
 	n.alive, n.die = context.WithCancel(context.Background())
 	var joined atomic.Pointer[cluster.Node]
 	known := make(chan struct{})
+	if err := n.newScrubber(p); err != nil {
+		return nil, err
+	}
 	var err error
-	n.Machine, err = fsm.New(p.disk.engine, fsm.Config{Log: p.opts.Log, Committed: func(index, term uint64) {
+	n.Machine, err = fsm.New(p.disk.engine, fsm.Config{Log: p.opts.Log, Marked: n.scrub.Marked, Damaged: n.Health.Found, Committed: func(index, term uint64) {
 		if c := joined.Load(); c != nil {
 			c.AppliedHook(index, term)
 		}
@@ -74,17 +84,21 @@ func openNode(p parts) (*Node, error) {
 	cfg := cluster.Config{
 		NodeID: p.id, AdvertisePeer: clustertest.Addr(p.id), AdvertiseHTTP: p.id + ":4437", Version: "sim",
 		Join: p.members, BootstrapExpect: len(p.members), RestoreOnStart: p.disk.behind,
-		Now: p.clock.Now, Log: p.opts.Log, Watched: n.Machine.Watched,
+		Now: p.clock.Now, Log: p.opts.Log, Watched: n.Machine.Watched, Health: n.Health, Note: n.scrub.Note,
 		Lead: func(ctx context.Context) {
 			select {
 			case <-known:
 			case <-ctx.Done():
 				return
 			}
-			n.Machine.Sweep(ctx, sweepInterval, p.clock.Now, func(ctx context.Context, c stream.Command) error {
+			submit := func(ctx context.Context, c stream.Command) error {
 				_, err := joined.Load().Submit(ctx, c)
 				return err
-			})
+			}
+			var leading sync.WaitGroup
+			leading.Go(func() { n.Machine.Sweep(ctx, sweepInterval, p.clock.Now, submit) })
+			leading.Go(func() { n.scrub.Lead(ctx, n.members(joined.Load()), submit) })
+			leading.Wait()
 		},
 	}
 	if p.opts.Cluster != nil {
@@ -107,7 +121,7 @@ func openNode(p parts) (*Node, error) {
 }
 
 func (n *Node) serve(opts *Options) (err error) {
-	cfg := httpapi.Config{Now: n.Clock.Now, Log: opts.Log}
+	cfg := httpapi.Config{Now: n.Clock.Now, Damaged: n.Health.Damaged(), Log: opts.Log}
 	if opts.HTTP != nil {
 		opts.HTTP(&cfg)
 	}
@@ -129,6 +143,7 @@ func (n *Node) serve(opts *Options) (err error) {
 	ctx, stop := context.WithCancel(context.Background())
 	n.stop = stop
 	n.renewing.Go(func() { _ = n.api.Run(ctx) })
+	n.renewing.Go(func() { _ = n.scrub.Run(ctx, n.members(n.Cluster)) })
 	return nil
 }
 
@@ -173,7 +188,7 @@ func (n *Node) close() error {
 	err := n.Cluster.Close()
 	n.stop()
 	n.renewing.Wait()
-	return errors.Join(err, n.disk.close())
+	return errors.Join(err, n.scrub.Close(), n.disk.close())
 }
 
 func (n *Node) shutDoor() {
