@@ -31,6 +31,9 @@ func (n *Node) sendBatch(b *batch) {
 			n.finishBatch(b, results, nil)
 			return
 		}
+		if isNoSpace(err) && b.dropGrowth(err) {
+			continue
+		}
 		n.log.Debug("batch not answered", "leader", reign.ID, "err", err)
 		if why := n.giveUp(reign, deadline, err); why != nil {
 			n.finishBatch(b, nil, b.verdict(why))

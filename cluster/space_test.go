@@ -131,6 +131,38 @@ func TestTheLeaderKnowsWhoIsFull(t *testing.T) {
 	})
 }
 
+// A delete that travels with data which is refused is not refused with it.
+func TestWhatTravelsWithRefusedDataIsCarriedOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var d disks
+		c := clustertest.Of(t, 3, d.options())
+		m, leader := c.Follower(), c.WaitLeader()
+		d.set(leader, true)
+		time.Sleep(100 * time.Millisecond)
+		m.ForgetSpace()
+		var sent sync.WaitGroup
+		for i := range 100 {
+			sent.Go(func() {
+				if i%2 != 0 {
+					if _, err := m.Submit(t.Context(), stream.Delete{Name: "s"}); err != nil {
+						t.Errorf("a delete: %v", err)
+					}
+					return
+				}
+				_, err := m.Submit(t.Context(), command("x"))
+				if no := new(cluster.NoSpaceError); !errors.As(err, &no) {
+					t.Errorf("an append: %v", err)
+				}
+			})
+		}
+		sent.Wait()
+		fence(t, m)
+		if got := len(logOf(m)); got != 50 {
+			t.Fatalf("got %d commands in the log, want the 50 deletes", got)
+		}
+	})
+}
+
 // A member that is out of reach gets nothing that could fill its disk.
 func TestAFullVoterOutOfReachStopsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,6 +20,8 @@ type batch struct {
 	session  uint64 // its place among this node's batches; 0 until proposed
 	sequence uint64
 	doubt    error         // of an attempt whose fate is unknown
+	refusal  error         // of the commands that bring data, for want of space
+	places   []int         // of the commands, once some were refused; -1 for those
 	done     chan struct{} // closed once results or err is set
 	results  []stream.Result
 	err      error
@@ -38,8 +41,28 @@ func (b *batch) verdict(why error) error {
 	return why
 }
 
+// dropGrowth takes out the commands for which there is no space, and reports
+// whether others are left. What may have been proposed must stay as it is.
+func (b *batch) dropGrowth(why error) bool {
+	if b.doubt != nil || b.places != nil {
+		return false
+	}
+	small, places := stream.WithoutGrowth(b.envelope)
+	left := slices.Max(places) + 1
+	if left == 0 {
+		return false
+	}
+	b.envelope, b.commands, b.places, b.refusal = small, left, places, why
+	return true
+}
+
 // result is the outcome of the i-th command of a finished batch.
 func (b *batch) result(i int) (stream.Result, error) {
+	if b.places != nil {
+		if i = b.places[i]; i < 0 {
+			return stream.Result{}, b.refusal
+		}
+	}
 	if b.err != nil {
 		return stream.Result{}, b.err
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -417,5 +418,24 @@ func TestOnlyWhatBringsDataGrows(t *testing.T) {
 	}
 	if len(seen) < 6 || EnvelopeGrows(NewEnvelope(nil)) || !EnvelopeGrows(nil) {
 		t.Fatalf("saw kinds %v", seen)
+	}
+}
+
+func TestWithoutGrowthKeepsTheRestInOrder(t *testing.T) {
+	commands := []Command{Append{Name: "a", ContentType: "text/plain", Body: Payload{Data: []byte("x")}}, Delete{Name: "b"}, Create{Name: "c"}, Touch{Name: "d"}}
+	envelope := NewEnvelope(nil)
+	for _, c := range commands {
+		envelope = AppendToEnvelope(envelope, c)
+	}
+	Address(envelope, 7, 8, 6)
+	before := bytes.Clone(envelope)
+	small, places := WithoutGrowth(envelope)
+	if !slices.Equal(places, []int{-1, 0, -1, 1}) || !bytes.Equal(envelope, before) {
+		t.Fatalf("got places %v", places)
+	}
+	want := AppendToEnvelope(AppendToEnvelope(NewEnvelope(nil), commands[1]), commands[3])
+	Address(want, 7, 8, 6)
+	if !bytes.Equal(small, want) || EnvelopeGrows(small) {
+		t.Fatalf("got %x, want %x", small, want)
 	}
 }

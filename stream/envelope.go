@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 )
@@ -112,6 +113,26 @@ func EnvelopeGrows(envelope []byte) bool {
 		commands = commands[4+n:]
 	}
 	return false
+}
+
+// WithoutGrowth returns an envelope without the commands that Grow, and where
+// each command has its place in that: -1 for none. The envelope must be one that
+// AppendToEnvelope made; it stays as it is.
+func WithoutGrowth(envelope []byte) (small []byte, places []int) {
+	small = bytes.Clone(envelope[:envelopeHeaderLen])
+	kept := 0
+	for at := envelopeHeaderLen; at < len(envelope); {
+		end := at + 4 + int(binary.BigEndian.Uint32(envelope[at:]))
+		if kind(envelope[at+4]).grows() {
+			places = append(places, -1)
+		} else {
+			small = append(small, envelope[at:end]...)
+			places = append(places, kept)
+			kept++
+		}
+		at = end
+	}
+	return small, places
 }
 
 // NextCommand decodes the first of commands and returns the rest. Payloads
