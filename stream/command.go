@@ -74,7 +74,7 @@ const (
 // bringing data until it is listed.
 func (k kind) grows() bool {
 	switch k {
-	case kindDelete, kindTouch, kindExpire, kindOpenSession:
+	case kindDelete, kindTouch, kindExpire, kindOpenSession, kindMark:
 		return false
 	}
 	return true
