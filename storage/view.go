@@ -66,7 +66,11 @@ func (v *View) Sum(ctx context.Context, from string, limit uint64, pace Pace) (s
 	if err != nil {
 		return RangeSum{}, named("digest a part", v.copy.dir, err)
 	}
-	it, err := v.snap.NewIter(&pebble.IterOptions{LowerBound: []byte(from)})
+	bounds := new(pebble.IterOptions)
+	if from != "" { // which pebble does not take for a key
+		bounds.LowerBound = []byte(from)
+	}
+	it, err := v.snap.NewIter(bounds)
 	if err != nil {
 		return RangeSum{}, named("digest a part", v.copy.dir, err)
 	}
