@@ -22,6 +22,7 @@ func (n *Node) judge(h hello) string {
 	case h.To != "" && h.To != n.cfg.NodeID:
 		return fmt.Sprintf("this is node %q, not node %q", n.cfg.NodeID, h.To)
 	case h.ClusterID != "" && own != "" && h.ClusterID != own:
+		n.heardOf(n.ctx, h.ClusterID, h.From)
 		return otherCluster(own, h.ClusterID)
 	case h.Kind == connAdmission:
 		return ""
@@ -58,6 +59,10 @@ func (n *Node) dialPeer(ctx context.Context, h hello, addr string) (net.Conn, er
 	h.From, h.ClusterID = n.cfg.NodeID, n.clusterID()
 	if err := greet(c, h); err != nil {
 		c.Close()
+		var refused *refusedError
+		if errors.As(err, &refused) {
+			n.heardOf(ctx, refused.cluster, refused.peer)
+		}
 		return nil, err
 	}
 	return c, nil
