@@ -91,12 +91,32 @@ func hasRaftState(s Stores) (bool, error) {
 	default:
 		return false, nil
 	}
+	if err := checkContinuous(s.Log, snapshots); err != nil {
+		return false, err
+	}
 	// The term is stored before any entry of it. Without it this node could
 	// vote twice in one term.
 	if term := currentTerm(s.Stable); term < entry.Term {
 		return false, fmt.Errorf("the raft stable store knows term %d but the log ends in term %d: the stable store was lost, and the node's vote with it; run mainstem recover refill on its data directory and start it with --join, so that it is refilled", term, entry.Term)
 	}
 	return true, nil
+}
+
+// checkContinuous: a log is only cut off behind a snapshot. Without it the
+// configuration may be missing, and raft would go on with none.
+func checkContinuous(log raft.LogStore, snapshots []*raft.SnapshotMeta) error {
+	first, err := log.FirstIndex()
+	if err != nil {
+		return fmt.Errorf("read the start of the raft log: %w", err)
+	}
+	var covered uint64
+	if len(snapshots) > 0 {
+		covered = snapshots[0].Index
+	}
+	if first > covered+1 {
+		return fmt.Errorf("the raft log begins at entry %d and the newest snapshot ends at %d: a snapshot was lost; run mainstem recover refill on this node's data directory and start it with --join, so that it is refilled", first, covered)
+	}
+	return nil
 }
 
 // currentTerm is 0 when the store has none: stores differ in the error they

@@ -155,8 +155,12 @@ func (i *inspector) compare() {
 	if f.Copy.Applied > max(end, i.checkpointed) {
 		i.damaged(PartLog, fmt.Sprintf("%s ends at entry %d and the copy has applied %d", i.dir.Log(), end, f.Copy.Applied))
 	}
-	if reach := max(f.Copy.Applied, i.checkpointed); f.Log.First > reach+1 && f.Log.First > 1 {
-		i.damaged(PartLog, fmt.Sprintf("%s begins at entry %d and neither copy nor snapshot holds what came before", i.dir.Log(), f.Log.First))
+	var covered uint64
+	if f.Snapshot != nil {
+		covered = f.Snapshot.Index
+	}
+	if f.Log.First > covered+1 {
+		i.damaged(PartSnapshots, fmt.Sprintf("%s begins at entry %d and the newest snapshot in %s ends at %d: one was lost", i.dir.Log(), f.Log.First, i.dir.Snapshots(), covered))
 	}
 }
 
