@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hashicorp/raft"
+
 	"mainstem/recovery"
 	"mainstem/storage"
 	"mainstem/test/sim"
@@ -75,7 +77,7 @@ func plan(t *testing.T, letters string, dirs ...storage.Dir) recovery.Plan {
 	}
 	p := recovery.MakePlan(nodes, letters)
 	if p.Problem != "" {
-		t.Fatalf("no plan: %s", p.Problem)
+		t.Fatalf("no plan: %s; %q", p.Problem, p.Findings)
 	}
 	return p
 }
@@ -302,6 +304,101 @@ func TestApplyIsCompletedAfterACrashAtEachStep(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestACheckpointAheadOfItsLogIsKept: a node that crashed right after it was sent
+// a snapshot has a copy that is ahead of its log, since a checkpoint may hold later
+// entries than its index. What is written afterwards must not be taken for them.
+func TestACheckpointAheadOfItsLogIsKept(t *testing.T) {
+	inBubble(t, 3, func(t *testing.T, c *sim.Cluster) {
+		want := write(t, c, "kept", 5)
+		level(t, c)
+		if err := c.Node("n3").Engine.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		c.Crash("n1", "n2", "n3")
+		dir := c.DataDir("n3")
+		applied := fallBehind(t, dir)
+		p := plan(t, "gggg", dir)
+		if f := p.Nodes[0]; p.Base != "n3" || f.LastIndex != 0 || f.SnapshotIndex >= applied || f.Applied != applied {
+			t.Fatalf("got plan %+v", p)
+		}
+		o := recovery.Interrupted(recovery.Options{Quarantine: quarantine}, func(name string) error {
+			if name == "snapshot" {
+				return errCrash
+			}
+			return nil
+		})
+		if _, err := p.Apply(t.Context(), dir, o); !errors.Is(err, errCrash) {
+			t.Fatalf("got %v", err)
+		}
+		apply(t, p, dir)
+		n3 := c.Start("n3")
+		c.WaitReady()
+		holds(t, n3, "kept", want)
+		for i := range 5 {
+			part := fmt.Sprintf("after %d;", i)
+			ask(t, n3, "POST", "kept", part, 204)
+			want += part
+		}
+		holds(t, n3, "kept", want)
+	})
+}
+
+// fallBehind makes a directory one whose log ends, with its snapshot, before what
+// its copy holds.
+func fallBehind(t *testing.T, dir storage.Dir) (applied uint64) {
+	t.Helper()
+	engine, err := storage.Open(storage.Config{Dir: dir.Copy()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer engine.Close()
+	log, err := storage.OpenLog(storage.LogConfig{Dir: dir.Log()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	first, last := bounds(t, log)
+	f, err := recovery.Look(dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var members raft.Configuration
+	for _, m := range f.Members {
+		members.Servers = append(members.Servers, raft.Server{ID: raft.ServerID(m.NodeID), Address: raft.ServerAddress(m.PeerAddr)})
+	}
+	snapshots, err := storage.OpenSnapshots(storage.SnapshotsConfig{Dir: dir.Snapshots()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := engine.Globals()
+	sink, err := snapshots.Create(raft.SnapshotVersionMax, g.Applied-3, g.Term, members, 1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sink.(*storage.SnapshotSink).Adopt(engine.Checkpoint); err != nil {
+		t.Fatal(err)
+	}
+	if err := sink.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := log.DeleteRange(first, last); err != nil {
+		t.Fatal(err)
+	}
+	return g.Applied
+}
+
+func bounds(t *testing.T, log *storage.Log) (first, last uint64) {
+	t.Helper()
+	first, err := log.FirstIndex()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last, err = log.LastIndex(); err != nil {
+		t.Fatal(err)
+	}
+	return first, last
 }
 
 func TestApplyRefusesWhatThePlanWasNotMadeOf(t *testing.T) {
