@@ -373,7 +373,7 @@ func fallBehind(t *testing.T, dir storage.Dir) (applied uint64) {
 		t.Fatal(err)
 	}
 	g := engine.Globals()
-	sink, err := snapshots.Create(raft.SnapshotVersionMax, g.Applied-3, g.Term, members, 1, nil)
+	sink, err := snapshots.Create(raft.SnapshotVersionMax, g.Applied-10, g.Term, members, 1, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
