@@ -333,6 +333,9 @@ func TestACheckpointAheadOfItsLogIsKept(t *testing.T) {
 			t.Fatalf("got %v", err)
 		}
 		apply(t, p, dir)
+		if f, err := recovery.Look(dir, nil); err != nil || f.SnapshotIndex != applied || f.FirstIndex != applied+1 || len(f.Damage) > 0 {
+			t.Fatalf("the log was to begin behind entry %d: got %+v, %v", applied, f, err)
+		}
 		n3 := c.Start("n3")
 		c.WaitReady()
 		holds(t, n3, "kept", want)
