@@ -35,12 +35,12 @@ const planFormat = 1
 func MakePlan(nodes []Facts, letters string) Plan {
 	p := Plan{Format: planFormat, Nodes: slices.Clone(nodes)}
 	slices.SortFunc(p.Nodes, func(a, b Facts) int { return strings.Compare(a.NodeID, b.NodeID) })
-	if p.Problem = p.mixed(); p.Problem != "" {
-		return p
-	}
 	for _, f := range p.Nodes {
 		p.describe(f)
 		p.Committed = max(p.Committed, f.committed())
+	}
+	if p.Problem = p.mixed(); p.Problem != "" {
+		return p
 	}
 	base := p.chooseBase()
 	if base == nil {
@@ -150,9 +150,9 @@ func (p *Plan) weigh(base Facts) {
 		p.Problem = fmt.Sprintf("node %q knows no members of its cluster", base.NodeID)
 		return
 	}
-	p.say("the last configuration that %s knows, of entry %d, has %d voters; %s", base.NodeID, base.MembersIndex, len(p.Voters), listed("the data of %s is here", here, "none of them is here"))
+	p.say("the last configuration that %s knows, of entry %d, has %s; %s", base.NodeID, base.MembersIndex, voters(len(p.Voters)), listed("the data of %s is here", here, "none of them is here"))
 	if len(here) >= quorum {
-		p.NoNeed = fmt.Sprintf("%d of %d voters are here and whole, which is a quorum: start them, and they go on as they are", len(here), len(p.Voters))
+		p.NoNeed = fmt.Sprintf("%d of %s are here and whole, which is a quorum: start them, and they go on as they are", len(here), voters(len(p.Voters)))
 	}
 	p.Certain = len(here) > len(p.Voters)-quorum
 	if end.Index > p.Committed {
@@ -167,10 +167,17 @@ func (p *Plan) weigh(base Facts) {
 		p.Certain = false
 	}
 	if p.Certain {
-		p.say("each quorum of these %d voters has one whose data is here, so %s holds all that was acknowledged, if no later configuration than that of entry %d was in force", len(p.Voters), base.NodeID, base.MembersIndex)
+		p.say("each quorum of these %s has one whose data is here, so %s holds all that was acknowledged, if no later configuration than that of entry %d was in force", voters(len(p.Voters)), base.NodeID, base.MembersIndex)
 		return
 	}
 	p.say("MAY BE LOST: whatever was acknowledged after entry %d by a quorum of which no data is here (%s). Nothing here can tell whether there is such an entry, or how many", end.Index, strings.Join(p.Lost, ", "))
+}
+
+func voters(n int) string {
+	if n == 1 {
+		return "1 voter"
+	}
+	return fmt.Sprintf("%d voters", n)
 }
 
 func listed(format string, ids []string, none string) string {

@@ -31,7 +31,7 @@ func carryOut(dir storage.Dir, j storage.Journal, fatal func(error), h hooks) er
 			return fmt.Errorf("make node %q the only voter: %w", j.Identity.NodeID, err)
 		}
 	} else {
-		if _, err := storage.Quarantine(vfs.Default, dir, j); err != nil {
+		if err := storage.Quarantine(vfs.Default, dir, j); err != nil {
 			return err
 		}
 		if err := h.after("quarantine"); err != nil {

@@ -98,36 +98,41 @@ func Finish(fs vfs.FS, dir Dir, j Journal) error {
 	return nil
 }
 
-// Quarantine moves all parts of a node into the journal's quarantine. What is
-// there already stays there: a crash came in between.
-func Quarantine(fs vfs.FS, dir Dir, j Journal) (moved []string, err error) {
+// Quarantine moves all parts of a node into the journal's quarantine. It may be
+// repeated after a crash.
+func Quarantine(fs vfs.FS, dir Dir, j Journal) error {
 	into := fs.PathJoin(string(dir), j.Quarantine)
 	if err := makeDir(fs, into); err != nil {
-		return nil, fmt.Errorf("make quarantine: %w", err)
+		return fmt.Errorf("make quarantine: %w", err)
 	}
 	for _, path := range dir.parts() {
-		name := fs.PathBase(path)
-		to := fs.PathJoin(into, name)
-		done, err := exists(fs, to)
-		if err != nil {
-			return moved, fmt.Errorf("look into quarantine: %w", err)
+		if err := moveInto(fs, into, path); err != nil {
+			return fmt.Errorf("move %s into quarantine: %w", path, err)
 		}
-		if done {
-			continue
-		}
-		err = fs.Rename(path, to)
-		if oserror.IsNotExist(err) {
-			continue
-		}
-		if err != nil {
-			return moved, fmt.Errorf("move %s into quarantine: %w", path, err)
-		}
-		moved = append(moved, name)
 	}
 	if err := errors.Join(syncDir(fs, into), syncDir(fs, string(dir))); err != nil {
-		return moved, fmt.Errorf("sync quarantine: %w", err)
+		return fmt.Errorf("sync quarantine: %w", err)
 	}
-	return moved, nil
+	return nil
+}
+
+// moveInto never writes over what is there: after a crash that may be the same,
+// or what was made in between.
+func moveInto(fs vfs.FS, into, path string) error {
+	if found, err := exists(fs, path); err != nil || !found {
+		return err
+	}
+	to := fs.PathJoin(into, fs.PathBase(path))
+	for n := 1; ; n++ {
+		taken, err := exists(fs, to)
+		if err != nil {
+			return err
+		}
+		if !taken {
+			return fs.Rename(path, to)
+		}
+		to = fs.PathJoin(into, fmt.Sprintf("%s.%d", fs.PathBase(path), n))
+	}
 }
 
 // parts are the files and directories that hold a node's data and identity.
