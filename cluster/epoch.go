@@ -1,8 +1,9 @@
 package cluster
 
 import (
-	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -59,17 +60,34 @@ func supersededError(own, newer string) error {
 // cluster goes on without it stops for good, so that it can neither vote nor
 // serve an old state. One that follows a leader stays: then it is not clear who
 // was lost, and an operator has to look.
-func (n *Node) heardOf(ctx context.Context, clusterID, from string) {
+func (n *Node) heardOf(clusterID, from string) {
 	own := n.clusterID()
-	if !Supersedes(clusterID, own) {
+	if !Supersedes(clusterID, own) || n.ctx.Err() != nil {
 		return
 	}
 	if leader := n.leader.get().ID; leader != "" {
+		if n.warnedOf(clusterID) {
+			return
+		}
 		n.log.Error("a node says that this cluster was recovered without this node, which has a leader: there are two clusters now; stop the one that is not wanted",
 			"from", from, "its_cluster", clusterID, "cluster", own, "leader", leader)
 		return
 	}
-	if ctx.Err() == nil {
-		n.leaveForGood(SupersededKey, clusterID, supersededError(own, clusterID))
+	// Nobody may be elected with its vote while it is on its way out.
+	n.mute.Store(true)
+	n.port.hangUpRaft()
+	n.leaveForGood(SupersededKey, clusterID, supersededError(own, clusterID))
+}
+
+var errMute = errors.New("the cluster of this node went on without it; it takes no part in raft")
+
+// warnedOf reports that a cluster was warned of before.
+func (n *Node) warnedOf(clusterID string) bool {
+	n.warned.Lock()
+	defer n.warned.Unlock()
+	if slices.Contains(n.warned.clusters, clusterID) {
+		return true
 	}
+	n.warned.clusters = append(n.warned.clusters, clusterID)
+	return false
 }

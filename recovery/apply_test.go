@@ -156,6 +156,9 @@ func TestTheSurvivorOfThreeGoesOnAndAnOldNodeCannotForkIt(t *testing.T) {
 			case <-time.After(30 * time.Second):
 				t.Fatalf("%s goes on with its old data", id)
 			}
+		}
+		time.Sleep(time.Minute) // nobody ends their processes, and yet they may not vote
+		for _, id := range []string{"n1", "n2"} {
 			if st := c.Node(id).Cluster.Status(t.Context()); st.Leader != "" {
 				t.Fatalf("%s follows a leader: %+v", id, st)
 			}
@@ -179,6 +182,29 @@ func TestTheSurvivorOfThreeGoesOnAndAnOldNodeCannotForkIt(t *testing.T) {
 		for _, n := range c.Running() {
 			holds(t, n, "kept", want)
 			holds(t, n, "after", after)
+		}
+	})
+}
+
+// TestAClusterWithALeaderDoesNotYieldToARecovery: who recovers one node of a
+// cluster that is alive has made a mistake, which must not take the cluster away.
+func TestAClusterWithALeaderDoesNotYieldToARecovery(t *testing.T) {
+	inBubble(t, 3, func(t *testing.T, c *sim.Cluster) {
+		want := write(t, c, "kept", 3)
+		level(t, c)
+		c.Crash("n3")
+		c.WaitLeader("n1", "n2")
+		apply(t, plan(t, "hhhh", c.DataDir("n3")), c.DataDir("n3"))
+		n3 := c.Start("n3")
+		c.WaitReady()
+		time.Sleep(time.Minute)
+		for _, id := range []string{"n1", "n2"} {
+			ask(t, c.Node(id), "POST", "kept", id, 204)
+			want += id
+		}
+		holds(t, c.Node("n2"), "kept", want)
+		if st := n3.Cluster.Status(t.Context()); st.Leader != "n3" || len(st.Members) != 1 {
+			t.Fatalf("got %+v", st)
 		}
 	})
 }
