@@ -24,8 +24,9 @@ var arrows = map[string][]string{
 	"cluster/clustertest": {"stream", "cluster"},
 	"auth":                {"stream"},
 	"client":              {"stream"},
+	"recovery":            {"storage", "cluster"},
 	"httpapi":             {"stream", "auth"},
-	"cmd/mainstem":        {"stream", "storage", "fsm", "cluster", "auth", "httpapi", "client", "scrub"},
+	"cmd/mainstem":        {"stream", "storage", "fsm", "cluster", "auth", "httpapi", "client", "scrub", "recovery"},
 	"scrub":               {"stream", "storage"},
 	"test":                {},
 	"test/harness":        {},
@@ -36,13 +37,14 @@ var arrows = map[string][]string{
 // strangers lists what a package may not know, by the import that would show
 // it: the last column of the table in docs/ARCHITECTURE.md.
 var strangers = map[string][]string{
-	"stream":  {"os", "net", "net/http", "io/fs", "math/rand", "log", "log/slog", "sync", "github.com/hashicorp/raft", "github.com/cockroachdb/pebble/v2"},
-	"storage": {"net", "net/http", "github.com/labstack/echo/v4", "github.com/hashicorp/memberlist"},
-	"fsm":     {"net", "net/http", "os", "github.com/labstack/echo/v4", "github.com/hashicorp/memberlist", "github.com/cockroachdb/pebble/v2"},
-	"cluster": {"net/http", "os", "github.com/labstack/echo/v4", "github.com/cockroachdb/pebble/v2", "github.com/hashicorp/raft-wal", "github.com/hashicorp/raft-boltdb/v2"},
-	"auth":    {"github.com/labstack/echo/v4", "github.com/hashicorp/raft", "github.com/cockroachdb/pebble/v2", "github.com/hashicorp/memberlist"},
-	"scrub":   {"os", "net", "net/http", "github.com/hashicorp/raft", "github.com/hashicorp/memberlist", "github.com/labstack/echo/v4"},
-	"httpapi": {"os", "io/fs", "github.com/hashicorp/raft", "github.com/cockroachdb/pebble/v2", "github.com/hashicorp/memberlist"},
+	"stream":   {"os", "net", "net/http", "io/fs", "math/rand", "log", "log/slog", "sync", "github.com/hashicorp/raft", "github.com/cockroachdb/pebble/v2"},
+	"storage":  {"net", "net/http", "github.com/labstack/echo/v4", "github.com/hashicorp/memberlist"},
+	"fsm":      {"net", "net/http", "os", "github.com/labstack/echo/v4", "github.com/hashicorp/memberlist", "github.com/cockroachdb/pebble/v2"},
+	"cluster":  {"net/http", "os", "github.com/labstack/echo/v4", "github.com/cockroachdb/pebble/v2", "github.com/hashicorp/raft-wal", "github.com/hashicorp/raft-boltdb/v2"},
+	"recovery": {"os", "net", "net/http", "log/slog", "github.com/labstack/echo/v4", "github.com/hashicorp/memberlist"},
+	"auth":     {"github.com/labstack/echo/v4", "github.com/hashicorp/raft", "github.com/cockroachdb/pebble/v2", "github.com/hashicorp/memberlist"},
+	"scrub":    {"os", "net", "net/http", "github.com/hashicorp/raft", "github.com/hashicorp/memberlist", "github.com/labstack/echo/v4"},
+	"httpapi":  {"os", "io/fs", "github.com/hashicorp/raft", "github.com/cockroachdb/pebble/v2", "github.com/hashicorp/memberlist"},
 }
 
 func TestPackagesImportOnlyAlongTheArrows(t *testing.T) {

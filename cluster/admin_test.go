@@ -183,7 +183,7 @@ func TestALostVoteIsNoticedBehindASnapshot(t *testing.T) {
 	o := options()
 	o.Stores = func(string) cluster.Stores { return stores }
 	c := clustertest.New(t, o)
-	if _, err := c.TryStart("n1", 1); err == nil || !strings.Contains(err.Error(), "wipe this node's data directory") {
+	if _, err := c.TryStart("n1", 1); err == nil || !strings.Contains(err.Error(), "mainstem recover refill") {
 		t.Fatalf("it started without its term: %v", err)
 	}
 }

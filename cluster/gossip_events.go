@@ -72,11 +72,12 @@ func (g *Gossip) judge(m *memberlist.Node) error {
 	if !g.foreign(p) {
 		return nil
 	}
+	why := otherCluster(g.me.ClusterID, p.ClusterID)
 	if g.refuse[p.NodeID] != p.ClusterID && len(g.refuse) < seedsMax {
 		g.refuse[p.NodeID] = p.ClusterID
-		g.log.Warn("a node of another cluster was refused in gossip", "from", p.NodeID, "its_cluster", p.ClusterID, "cluster", g.me.ClusterID)
+		g.log.Warn("a node of another cluster was refused in gossip", "from", p.NodeID, "its_cluster", p.ClusterID, "cluster", g.me.ClusterID, "why", why)
 	}
-	return errors.New(otherCluster(g.me.ClusterID, p.ClusterID))
+	return errors.New(why)
 }
 
 // foreign reports that p is of another cluster. The lock is held.

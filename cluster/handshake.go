@@ -49,7 +49,7 @@ type welcome struct {
 }
 
 // refusedError is a peer's refusal to talk.
-type refusedError struct{ peer, sentence string }
+type refusedError struct{ peer, cluster, sentence string }
 
 func (e *refusedError) Error() string {
 	return fmt.Sprintf("node %q refused the connection: %s", e.peer, e.sentence)
@@ -57,25 +57,30 @@ func (e *refusedError) Error() string {
 
 // greet performs the dialling side.
 func greet(c net.Conn, h hello) error {
+	_, err := introduce(c, h)
+	return err
+}
+
+// introduce is greet for one who wants to know whom it met, refused or not.
+func introduce(c net.Conn, h hello) (w welcome, err error) {
 	c.SetDeadline(time.Now().Add(handshakeTimeout))
 	defer c.SetDeadline(time.Time{})
 	b, err := json.Marshal(h)
 	if err != nil {
-		return fmt.Errorf("encode hello: %w", err)
+		return w, fmt.Errorf("encode hello: %w", err)
 	}
 	out := append([]byte(handshakeMagic), handshakeVersion)
 	out = binary.BigEndian.AppendUint16(out, uint16(len(b)))
 	if _, err := c.Write(append(out, b...)); err != nil {
-		return fmt.Errorf("send hello: %w", err)
+		return w, fmt.Errorf("send hello: %w", err)
 	}
-	var w welcome
 	if err := readSized(c, &w); err != nil {
-		return fmt.Errorf("read welcome: %w", err)
+		return w, fmt.Errorf("read welcome: %w", err)
 	}
 	if w.Refusal != "" {
-		return &refusedError{peer: w.From, sentence: w.Refusal}
+		return w, &refusedError{peer: w.From, cluster: w.ClusterID, sentence: w.Refusal}
 	}
-	return nil
+	return w, nil
 }
 
 // receive performs the accepting side. judge returns a refusal, or "".

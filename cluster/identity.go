@@ -39,8 +39,11 @@ func loadIdentity(nodeID string, s Stores) (id Identity, hasState bool, err erro
 	if id.NodeID != "" && id.NodeID != nodeID {
 		return id, false, fmt.Errorf("the data directory belongs to node %q; start it with that node id, or give node %q a directory of its own", id.NodeID, nodeID)
 	}
-	if from, err := s.Stable.Get([]byte(removedKey)); err == nil && len(from) > 0 {
+	if from, err := s.Stable.Get([]byte(RemovedKey)); err == nil && len(from) > 0 {
 		return id, false, removedError(string(from))
+	}
+	if by, err := s.Stable.Get([]byte(SupersededKey)); err == nil && len(by) > 0 {
+		return id, false, supersededError(id.ClusterID, string(by))
 	}
 	hasState, err = hasRaftState(s)
 	if err != nil {
@@ -50,7 +53,7 @@ func loadIdentity(nodeID string, s Stores) (id Identity, hasState bool, err erro
 	if hasState && id.ClusterID == "" {
 		founding, err := s.Stable.Get([]byte(foundingKey))
 		if err != nil || len(founding) == 0 {
-			return id, false, errors.New("the data directory holds a raft log but no cluster id; restore its node identity, or wipe the directory to join again")
+			return id, false, errors.New("the data directory holds a raft log but no cluster id; restore its node identity, or run mainstem recover refill on the directory to join again")
 		}
 		id.ClusterID, changed = string(founding), true
 	}
@@ -88,12 +91,32 @@ func hasRaftState(s Stores) (bool, error) {
 	default:
 		return false, nil
 	}
+	if err := checkContinuous(s.Log, snapshots); err != nil {
+		return false, err
+	}
 	// The term is stored before any entry of it. Without it this node could
 	// vote twice in one term.
 	if term := currentTerm(s.Stable); term < entry.Term {
-		return false, fmt.Errorf("the raft stable store knows term %d but the log ends in term %d: the stable store was lost; wipe this node's data directory so that it joins again and is refilled", term, entry.Term)
+		return false, fmt.Errorf("the raft stable store knows term %d but the log ends in term %d: the stable store was lost, and the node's vote with it; run mainstem recover refill on its data directory and start it with --join, so that it is refilled", term, entry.Term)
 	}
 	return true, nil
+}
+
+// checkContinuous: a log is only cut off behind a snapshot. Without it the
+// configuration may be missing, and raft would go on with none.
+func checkContinuous(log raft.LogStore, snapshots []*raft.SnapshotMeta) error {
+	first, err := log.FirstIndex()
+	if err != nil {
+		return fmt.Errorf("read the start of the raft log: %w", err)
+	}
+	var covered uint64
+	if len(snapshots) > 0 {
+		covered = snapshots[0].Index
+	}
+	if first > covered+1 {
+		return fmt.Errorf("the raft log begins at entry %d and the newest snapshot ends at %d: a snapshot was lost; run mainstem recover refill on this node's data directory and start it with --join, so that it is refilled", first, covered)
+	}
+	return nil
 }
 
 // currentTerm is 0 when the store has none: stores differ in the error they

@@ -131,5 +131,11 @@ func (n *Node) callAdmission(ctx context.Context, p Peer, method byte, body []by
 }
 
 func otherCluster(own, theirs string) string {
+	switch {
+	case Supersedes(own, theirs):
+		return fmt.Sprintf("this node belongs to cluster %s, which a recovery made of the caller's cluster %s; the caller's data is from before it and has to be refilled", own, theirs)
+	case Supersedes(theirs, own):
+		return fmt.Sprintf("this node belongs to cluster %s, of which a recovery made the caller's cluster %s; this node's data is from before it and has to be refilled", own, theirs)
+	}
 	return fmt.Sprintf("this node belongs to cluster %s, the caller to cluster %s", own, theirs)
 }

@@ -166,7 +166,7 @@ func (n *Node) exchangeWith(ctx context.Context, id string) (report, error) {
 		return report{}, fmt.Errorf("node %q answered", r.NodeID)
 	}
 	if r.Stranger {
-		n.leaveForGood()
+		n.leaveRemoved()
 	}
 	n.clock.observe(id, r.Clock.Add(time.Since(start)/2))
 	n.noteReport(r)

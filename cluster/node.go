@@ -60,8 +60,9 @@ type Node struct {
 	changing    turn // one change of the configuration at a time
 	exchangeNow chan struct{}
 	warned      struct {
-		sync.Mutex // guards peers
+		sync.Mutex // guards the rest
 		peers      map[string]int
+		clusters   []string
 	}
 
 	seat     atomic.Pointer[seat] // nil until admitted
@@ -70,6 +71,7 @@ type Node struct {
 	admission sync.Mutex // one attempt to take the seat at a time
 	id        atomic.Pointer[Identity]
 
+	mute     atomic.Bool   // its cluster went on without it: it takes no part in raft
 	removing sync.Once     // records that it was removed
 	removed  chan struct{} // closed then
 

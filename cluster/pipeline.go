@@ -16,6 +16,7 @@ type transport struct {
 	last  func() uint64                            // index of this node's log
 	done  <-chan struct{}
 	fills *fills
+	mute  func() bool // this node may not ask for votes any more
 
 	transferMax time.Duration  // of one request to take over
 	calls       sync.WaitGroup // requests to take over that still run
@@ -60,11 +61,17 @@ const voteAgainTime = 100 * time.Millisecond
 // member would not even hear of the election. To ask twice is to be answered the
 // same.
 func (t *transport) RequestVote(id raft.ServerID, target raft.ServerAddress, q *raft.RequestVoteRequest, a *raft.RequestVoteResponse) error {
+	if t.mute() {
+		return errMute
+	}
 	return overBroken(func() error { return t.NetworkTransport.RequestVote(id, target, q, a) })
 }
 
 // RequestPreVote implements raft.WithPreVote, as RequestVote.
 func (t *transport) RequestPreVote(id raft.ServerID, target raft.ServerAddress, q *raft.RequestPreVoteRequest, a *raft.RequestPreVoteResponse) error {
+	if t.mute() {
+		return errMute
+	}
 	return overBroken(func() error { return t.NetworkTransport.RequestPreVote(id, target, q, a) })
 }
 

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// removedKey holds, in the stable store, the cluster that this node was removed
+// RemovedKey holds, in the stable store, the cluster that this node was removed
 // from. A node whose stores say that does not start: its old data must not come
 // back by itself.
-const removedKey = "mainstem-removed-from-cluster"
+const RemovedKey = "mainstem-removed-from-cluster"
 
 // dismissTimeout bounds the message to a node that was removed. It hears of it
 // anyway when it next reports to the leader.
@@ -55,17 +55,23 @@ func (n *Node) serveDismiss(q dismissal) (struct{}, error) {
 	if q.ClusterID != n.clusterID() || q.NodeID != n.cfg.NodeID {
 		return struct{}{}, &refusal{fmt.Sprintf("this is node %q of cluster %s", n.cfg.NodeID, n.clusterID())}
 	}
-	n.leaveForGood()
+	n.leaveRemoved()
 	return struct{}{}, nil
 }
 
-// leaveForGood records that this node was removed, and tells who runs it.
-func (n *Node) leaveForGood() {
+// leaveRemoved is for a node that hears of its removal.
+func (n *Node) leaveRemoved() {
+	n.leaveForGood(RemovedKey, n.clusterID(), removedError(n.clusterID()))
+}
+
+// leaveForGood records why this node is no member any more, and tells who runs
+// it.
+func (n *Node) leaveForGood(key, value string, why error) {
 	n.removing.Do(func() {
-		if err := n.stores.Stable.Set([]byte(removedKey), []byte(n.clusterID())); err != nil {
+		if err := n.stores.Stable.Set([]byte(key), []byte(value)); err != nil {
 			n.log.Error("the removal could not be recorded", "err", err)
 		}
-		n.log.Error("removed from the cluster", "err", removedError(n.clusterID()))
+		n.log.Error("removed from the cluster", "err", why)
 		close(n.removed)
 	})
 }

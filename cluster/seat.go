@@ -78,7 +78,7 @@ func (n *Node) openSeat() (*seat, error) {
 	rc.HeartbeatTimeout += time.Millisecond
 	rc.ElectionTimeout += time.Millisecond
 
-	transport := &transport{leads: n.leadsMember, last: n.lastIndex, done: layer.done, fills: fills, transferMax: n.cfg.ElectionTimeout}
+	transport := &transport{leads: n.leadsMember, last: n.lastIndex, done: layer.done, fills: fills, mute: n.mute.Load, transferMax: n.cfg.ElectionTimeout}
 	transport.NetworkTransport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream:                layer,
 		ServerAddressProvider: n.book,

@@ -22,9 +22,12 @@ func (n *Node) judge(h hello) string {
 	case h.To != "" && h.To != n.cfg.NodeID:
 		return fmt.Sprintf("this is node %q, not node %q", n.cfg.NodeID, h.To)
 	case h.ClusterID != "" && own != "" && h.ClusterID != own:
+		n.heardOf(h.ClusterID, h.From)
 		return otherCluster(own, h.ClusterID)
 	case h.Kind == connAdmission:
 		return ""
+	case n.mute.Load():
+		return errMute.Error()
 	case h.Kind != connRaft && h.Kind != connRPC:
 		return fmt.Sprintf("connections of kind %q are unknown to this version", h.Kind)
 	case h.ClusterID == "":
@@ -49,6 +52,9 @@ func (n *Node) rejected(remote net.Addr, h hello, err error) {
 
 // dialPeer connects to a peer port and introduces this node.
 func (n *Node) dialPeer(ctx context.Context, h hello, addr string) (net.Conn, error) {
+	if h.Kind == connRaft && n.mute.Load() {
+		return nil, errMute
+	}
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	c, err := n.network.Dial(ctx, addr)
@@ -58,6 +64,10 @@ func (n *Node) dialPeer(ctx context.Context, h hello, addr string) (net.Conn, er
 	h.From, h.ClusterID = n.cfg.NodeID, n.clusterID()
 	if err := greet(c, h); err != nil {
 		c.Close()
+		var refused *refusedError
+		if errors.As(err, &refused) {
+			n.heardOf(refused.cluster, refused.peer)
+		}
 		return nil, err
 	}
 	return c, nil

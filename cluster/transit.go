@@ -159,6 +159,24 @@ type fillingLog struct {
 	snapshots raft.SnapshotStore
 }
 
+// GetLog knows the entry at the newest snapshot's index by its term, which is all
+// that raft asks of it, where the log begins behind it. A follower that was just
+// sent that snapshot looks there when the leader repeats what came next, as it
+// does to a member that was taken out and added again, and would refuse it for
+// ever: it would be sent the snapshot again and again.
+func (l fillingLog) GetLog(index uint64, entry *raft.Log) error {
+	err := l.typedLog.GetLog(index, entry)
+	if !errors.Is(err, raft.ErrLogNotFound) || index <= 1 { // at 1 raft asks for the entry itself
+		return err
+	}
+	snapshots, listed := l.snapshots.List()
+	if listed != nil || len(snapshots) == 0 || snapshots[0].Index != index {
+		return err
+	}
+	*entry = raft.Log{Index: index, Term: snapshots[0].Term, Type: raft.LogNoop}
+	return nil
+}
+
 func (l fillingLog) DeleteRange(from, to uint64) error {
 	first, err := l.FirstIndex()
 	if err != nil {

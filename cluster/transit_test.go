@@ -88,6 +88,36 @@ func TestLogKeepsTheEntryOfTheNewestSnapshot(t *testing.T) {
 	}
 }
 
+// A log that begins behind the snapshot that a follower was sent: raft asks for
+// the term of the snapshot's entry there when a leader repeats what came next.
+func TestLogKnowsTheTermOfTheNewestSnapshotsEntry(t *testing.T) {
+	const snapshot = 56
+	never := func(string) (uint64, time.Time) { return 0, time.Time{} }
+	l, _ := filled(t, 60, 1<<30, never)
+	if err := l.typedLog.DeleteRange(1, snapshot); err != nil {
+		t.Fatal(err)
+	}
+	var got raft.Log
+	if err := l.GetLog(snapshot, &got); !errors.Is(err, raft.ErrLogNotFound) {
+		t.Fatalf("without a snapshot: got %+v, %v", got, err)
+	}
+	sink, err := l.snapshots.Create(raft.SnapshotVersionMax, snapshot, 3, raft.Configuration{}, 1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sink.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.GetLog(snapshot, &got); err != nil || got.Index != snapshot || got.Term != 3 {
+		t.Fatalf("at the snapshot: got %+v, %v, want term 3", got, err)
+	}
+	for _, index := range []uint64{snapshot - 1, 61} {
+		if err := l.GetLog(index, &got); !errors.Is(err, raft.ErrLogNotFound) {
+			t.Fatalf("entry %d: got %+v, %v", index, got, err)
+		}
+	}
+}
+
 // Only the front is kept: a suffix that another leader overrules must go, and so
 // must all of a log that a snapshot replaces.
 func TestLogForAFilledMemberIsStillCorrected(t *testing.T) {

@@ -22,19 +22,36 @@ const boltLockTimeout = time.Second
 
 // openBolt opens a bolt file. A new one is filled under another name first, so
 // that a crash leaves none or a whole one.
-func openBolt(path string, fill func(*raftboltdb.BoltStore) error) (store *raftboltdb.BoltStore, err error) {
-	_, err = os.Stat(path)
+func openBolt(path string, fill func(*raftboltdb.BoltStore) error) (*raftboltdb.BoltStore, error) {
+	_, err := os.Stat(path)
 	if errors.Is(err, os.ErrNotExist) {
 		err = createBolt(path, fill)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if err := checkBolt(path); err != nil {
+	return reopenBolt(path, newBolt)
+}
+
+// openBoltToRead opens a file that must be there, and does not change it.
+func openBoltToRead(path string) (*raftboltdb.BoltStore, error) {
+	return reopenBolt(path, func(path string) (*raftboltdb.BoltStore, error) {
+		return raftboltdb.New(raftboltdb.Options{
+			Path:        path,
+			BoltOptions: &bbolt.Options{Timeout: boltLockTimeout, ReadOnly: true},
+		})
+	})
+}
+
+// reopenBolt opens a file that was made before, after a look at its structure.
+func reopenBolt(path string, open func(path string) (*raftboltdb.BoltStore, error)) (store *raftboltdb.BoltStore, err error) {
+	if err := checkBolt(path); errors.Is(err, os.ErrNotExist) {
+		return nil, corrupt(path, "it is missing")
+	} else if err != nil {
 		return nil, err
 	}
 	err = guarded(path, func() error {
-		store, err = newBolt(path)
+		store, err = open(path)
 		return err
 	})
 	var system syscall.Errno

@@ -17,6 +17,8 @@ func (d Dir) Stable() string { return filepath.Join(string(d), "stable.db") }
 // Snapshots is for SnapshotsConfig.
 func (d Dir) Snapshots() string { return filepath.Join(string(d), "snapshots") }
 
-func (d Dir) ballast() string  { return filepath.Join(string(d), "ballast") }
+func (d Dir) ballast() string { return filepath.Join(string(d), "ballast") }
+
+func (d Dir) journal() string  { return filepath.Join(string(d), "recovery.json") }
 func (d Dir) identity() string { return filepath.Join(string(d), "node.json") }
 func (d Dir) lock() string     { return filepath.Join(string(d), "lock") }

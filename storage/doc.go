@@ -15,4 +15,7 @@
 //	<data>/snapshots/    checkpoints of the copy     snapshots.go
 //	<data>/ballast       space held back             space.go
 //	<data>/DAMAGED       what was found wrong        marker.go
+//	<data>/recovery.json a repair that is under way  journal.go
+//
+// Inspect looks at a stopped node's directory and writes nothing.
 package storage

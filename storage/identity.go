@@ -16,8 +16,16 @@ type Identity struct {
 }
 
 // LoadIdentity reads node.json; ok is false in a fresh directory. Where there is
-// data but no node.json the file was lost, and the data is nobody's.
+// data but no node.json the file was lost, and the data is nobody's. A directory
+// whose recovery is not finished is refused.
 func LoadIdentity(fs vfs.FS, dir Dir) (id Identity, ok bool, err error) {
+	if err := checkFinished(fs, dir); err != nil {
+		return id, false, err
+	}
+	return loadIdentity(fs, dir)
+}
+
+func loadIdentity(fs vfs.FS, dir Dir) (id Identity, ok bool, err error) {
 	err = readSealed(fs, dir.identity(), &id)
 	if oserror.IsNotExist(err) {
 		for _, path := range [...]string{dir.Stable(), dir.Log(), dir.Copy(), dir.Snapshots()} {

@@ -35,6 +35,26 @@ func LockDir(dir Dir) (io.Closer, error) {
 	return f, nil
 }
 
+// LockDirToRead makes sure that no process writes in a data directory while it is
+// looked at. It changes nothing: a directory without a lock file has none to take.
+func LockDirToRead(dir Dir) (io.Closer, error) {
+	f, err := os.Open(dir.lock())
+	if errors.Is(err, os.ErrNotExist) {
+		return io.NopCloser(nil), nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lock data directory: %w", err)
+	}
+	err = unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return nil, errors.Join(taken(dir, f), f.Close())
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("lock data directory %s: %w", dir, err), f.Close())
+	}
+	return f, nil
+}
+
 func taken(dir Dir, f *os.File) error {
 	var b [32]byte
 	n, _ := f.ReadAt(b[:], 0)

@@ -69,7 +69,7 @@ func (m *logMeta) create(dir, kind string) error {
 		return err
 	}
 	for _, name := range names {
-		if name == boltLogFile || strings.HasSuffix(name, segmentSuffix) {
+		if isLogFile(name) {
 			return corrupt(m.path, "it is missing beside %s", name)
 		}
 	}
@@ -77,6 +77,11 @@ func (m *logMeta) create(dir, kind string) error {
 	rand.Read(id[:]) // never fails
 	m.state = logState{Kind: kind, ID: hex.EncodeToString(id[:])}
 	return writeSealed(m.fs, m.path, m.state)
+}
+
+// isLogFile tells the files that hold entries.
+func isLogFile(name string) bool {
+	return name == boltLogFile || strings.HasSuffix(name, segmentSuffix)
 }
 
 func (m *logMeta) id() (id recordID) {

@@ -84,6 +84,19 @@ func openStable(cfg StableConfig) (*Stable, error) {
 	return s, nil
 }
 
+// openStableToRead opens the file without changing it.
+func openStableToRead(path string) (*Stable, error) {
+	inner, err := openBoltToRead(path)
+	if err != nil {
+		return nil, err
+	}
+	s := &Stable{cfg: StableConfig{Path: path}, inner: inner}
+	if err := s.verify(); err != nil {
+		return nil, errors.Join(err, inner.Close())
+	}
+	return s, nil
+}
+
 // verify reads the list of keys, which each file has from its making on, and
 // every value that it names.
 func (s *Stable) verify() error {

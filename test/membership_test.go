@@ -134,7 +134,7 @@ func TestALostStableStoreKeepsANodeFromVoting(t *testing.T) {
 			if code := n.Exit(refusedWithin); code != 1 {
 				t.Fatalf("exit code %d, want 1\n%s", code, n.Log())
 			}
-			if said := n.Log(); !strings.Contains(said, "wipe this node's data directory") {
+			if said := n.Log(); !strings.Contains(said, "mainstem recover refill") {
 				t.Fatalf("the refusal does not say what to do:\n%s", said)
 			}
 			time.Sleep(apartBy)

@@ -112,18 +112,18 @@ func (n *node) start(ctx context.Context) error {
 			return nil
 		}
 		if err := step.take(); err != nil {
-			return step.phase.in(advise(err))
+			return step.phase.in(advise(err, n.cfg.storage.dataDir))
 		}
 	}
 	return nil
 }
 
 // advise adds to an error of damaged data what can be done: no node may guess.
-func advise(err error) error {
+func advise(err error, dir string) error {
 	if !errors.Is(err, storage.ErrCorrupt) {
 		return err
 	}
-	return fmt.Errorf("%w; if the other nodes of the cluster have a quorum, wipe this node's data directory and start it again: it returns without a vote, is refilled, and votes then", err)
+	return fmt.Errorf("%w; if the other nodes of the cluster have a quorum, run mainstem recover refill --data-dir %s and start this node again with --join: its old data is kept aside, it returns without a vote, is refilled, and votes then", err, dir)
 }
 
 // whenReady tells greet, and the log, once the node serves.

@@ -12,6 +12,7 @@ type Status struct {
 	NodeID    string   `json:"node_id"`
 	ClusterID string   `json:"cluster_id"`
 	Leader    string   `json:"leader"`
+	Term      uint64   `json:"term"`
 	Members   []Member `json:"members"`
 }
 

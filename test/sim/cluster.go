@@ -16,6 +16,7 @@ import (
 	"mainstem/cluster/clustertest"
 	"mainstem/httpapi"
 	"mainstem/scrub"
+	"mainstem/storage"
 )
 
 // waitMax bounds every wait for a cluster to do something, in virtual time.
@@ -23,11 +24,12 @@ const waitMax = 60 * time.Second
 
 // Options say how a cluster differs from a plain one of three nodes.
 type Options struct {
-	Dir   string // for the raft logs; required
-	Nodes int    // 3
-	Seed  uint64
-	Delay time.Duration // at most, of what arrives from a peer; 0: none
-	Log   *slog.Logger  // discarded
+	Dir    string // for the raft logs; required
+	OnDisk bool   // everything else is in Dir too, as the product lays it out
+	Nodes  int    // 3
+	Seed   uint64
+	Delay  time.Duration // at most, of what arrives from a peer; 0: none
+	Log    *slog.Logger  // discarded
 
 	Cluster func(*cluster.Config)
 	HTTP    func(*httpapi.Config)
@@ -77,7 +79,7 @@ func New(t testing.TB, opts Options) *Cluster {
 	for i := range opts.Nodes {
 		id := fmt.Sprintf("n%d", i+1)
 		c.IDs = append(c.IDs, id)
-		c.disks[id], c.clocks[id] = newDisk(opts.Dir, id), &Clock{}
+		c.disks[id], c.clocks[id] = c.newDisk(id), &Clock{}
 	}
 	t.Cleanup(c.Close)
 	for _, id := range c.IDs {
@@ -90,22 +92,41 @@ func New(t testing.TB, opts Options) *Cluster {
 // Start starts a node with what its disk holds.
 func (c *Cluster) Start(id string) *Node {
 	c.t.Helper()
+	n, err := c.TryStart(id)
+	if err != nil {
+		c.t.Fatalf("start %s: %v", id, err)
+	}
+	return n
+}
+
+// TryStart starts a node that may refuse to.
+func (c *Cluster) TryStart(id string) (*Node, error) {
 	o, err := c.disks[id].open(id, func(err error) { c.t.Errorf("%s dies: %v", id, err) })
 	if err != nil {
-		c.t.Fatalf("open the disk of %s: %v", id, err)
+		return nil, fmt.Errorf("open the disk: %w", err)
 	}
 	n, err := openNode(parts{
 		id: id, clock: c.clocks[id], host: newHost(c.Net.Host(id), c.delay()), disco: c.gossip.Node(id),
 		disk: o, opts: &c.opts, members: c.IDs, restored: &c.restored,
 	})
 	if err != nil {
-		c.t.Fatalf("start %s: %v", id, errors.Join(err, o.close()))
+		return nil, errors.Join(err, o.close())
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.nodes[id] = n
-	return n
+	return n, nil
 }
+
+func (c *Cluster) newDisk(id string) *disk {
+	if c.opts.OnDisk {
+		return newRealDisk(c.opts.Dir, id)
+	}
+	return newDisk(c.opts.Dir, id)
+}
+
+// DataDir is where a node's data lies, with Options.OnDisk.
+func (c *Cluster) DataDir(id string) storage.Dir { return c.disks[id].dir }
 
 func (c *Cluster) delay() func() time.Duration {
 	if c.opts.Delay == 0 {
@@ -122,7 +143,7 @@ func (c *Cluster) delay() func() time.Duration {
 func (c *Cluster) Add(id string) *Node {
 	c.t.Helper()
 	c.IDs = append(c.IDs, id)
-	c.disks[id], c.clocks[id] = newDisk(c.opts.Dir, id), &Clock{}
+	c.disks[id], c.clocks[id] = c.newDisk(id), &Clock{}
 	return c.Start(id)
 }
 

@@ -28,20 +28,40 @@ const (
 // files, which are synced before anybody is told; the copy, its snapshots and
 // the identity lie in a file system in memory that forgets, at a power cut, what
 // was not synced.
+//
+// With Options.OnDisk all of it is real files, in the layout of the product.
 type disk struct {
 	files storage.Dir // of the operating system
-	mem   *vfs.MemFS
+	dir   storage.Dir // of the parts that may be in memory
+	mem   *vfs.MemFS  // nil: the operating system's
 }
 
 // root is the data directory in memory.
 const root = storage.Dir("data")
 
 func newDisk(dir, id string) *disk {
-	return &disk{files: storage.Dir(filepath.Join(dir, id)), mem: vfs.NewCrashableMem()}
+	return &disk{files: storage.Dir(filepath.Join(dir, id)), dir: root, mem: vfs.NewCrashableMem()}
 }
 
-// powerCut drops some or all of what was not synced. Nobody may use the disk.
+func newRealDisk(dir, id string) *disk {
+	files := storage.Dir(filepath.Join(dir, id))
+	return &disk{files: files, dir: files}
+}
+
+// fs is what holds the copy, its snapshots and the identity.
+func (d *disk) fs() vfs.FS {
+	if d.mem == nil {
+		return vfs.Default
+	}
+	return d.mem
+}
+
+// powerCut drops some or all of what was not synced, but nothing of real files.
+// Nobody may use the disk.
 func (d *disk) powerCut(rng *mrand.Rand) {
+	if d.mem == nil {
+		return
+	}
 	d.mem = d.mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: []int{0, 50, 100}[rng.IntN(3)], RNG: rng})
 }
 
@@ -68,15 +88,15 @@ func (d *disk) open(nodeID string, fatal func(error)) (o *opened, err error) {
 			err = errors.Join(err, o.close())
 		}
 	}()
-	identity := identityFile{d.mem}
+	identity := identityFile{d.fs(), d.dir}
 	if err := identity.claim(nodeID); err != nil {
 		return o, err
 	}
-	if err := storage.CheckUndamaged(d.mem, root); err != nil {
+	if err := storage.CheckUndamaged(d.fs(), d.dir); err != nil {
 		return o, err
 	}
-	o.health = scrub.NewQuarantine(scrub.QuarantineConfig{Save: func(found storage.Damage) error { return storage.SaveDamage(d.mem, root, found) }})
-	o.engine, err = storage.Open(storage.Config{Dir: root.Copy(), FS: d.mem, CacheBytes: copyBytes, MemTableBytes: copyBytes, Damaged: o.health.Found})
+	o.health = scrub.NewQuarantine(scrub.QuarantineConfig{Save: func(found storage.Damage) error { return storage.SaveDamage(d.fs(), d.dir, found) }})
+	o.engine, err = storage.Open(storage.Config{Dir: d.dir.Copy(), FS: d.fs(), CacheBytes: copyBytes, MemTableBytes: copyBytes, Damaged: o.health.Found})
 	if err != nil {
 		return o, err
 	}
@@ -91,7 +111,7 @@ func (d *disk) open(nodeID string, fatal func(error)) (o *opened, err error) {
 		return o, err
 	}
 	o.ends = append(o.ends, stable)
-	snapshots, err := storage.OpenSnapshots(storage.SnapshotsConfig{Dir: root.Snapshots(), FS: d.mem})
+	snapshots, err := storage.OpenSnapshots(storage.SnapshotsConfig{Dir: d.dir.Snapshots(), FS: d.fs()})
 	if err != nil {
 		return o, err
 	}
@@ -116,24 +136,27 @@ func (o *opened) close() error {
 }
 
 // identityFile is node.json as the cluster knows it.
-type identityFile struct{ fs vfs.FS }
+type identityFile struct {
+	fs  vfs.FS
+	dir storage.Dir
+}
 
 func (f identityFile) claim(nodeID string) error {
-	id, known, err := storage.LoadIdentity(f.fs, root)
+	id, known, err := storage.LoadIdentity(f.fs, f.dir)
 	if err != nil {
 		return fmt.Errorf("claim the data directory: %w", err)
 	}
 	if known {
 		return id.CheckNodeID(nodeID)
 	}
-	return storage.SaveIdentity(f.fs, root, storage.Identity{NodeID: nodeID, DirectoryID: rand.Text()})
+	return storage.SaveIdentity(f.fs, f.dir, storage.Identity{NodeID: nodeID, DirectoryID: rand.Text()})
 }
 
 func (f identityFile) Load() (cluster.Identity, error) {
-	id, _, err := storage.LoadIdentity(f.fs, root)
+	id, _, err := storage.LoadIdentity(f.fs, f.dir)
 	return cluster.Identity(id), err
 }
 
 func (f identityFile) Save(id cluster.Identity) error {
-	return storage.SaveIdentity(f.fs, root, storage.Identity(id))
+	return storage.SaveIdentity(f.fs, f.dir, storage.Identity(id))
 }
