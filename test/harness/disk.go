@@ -78,7 +78,10 @@ func NewDisk(t testing.TB, dir, name string, megabytes int64) *Disk {
 	return d
 }
 
-// Cut takes the power from the disk. Processes keep running and get EIO.
+// Cut takes the power from the disk. Processes that use it get EIO, but for an
+// fsync that is under way: the kernel may answer it as if all were well, though
+// the data is gone. With real power the process would not live to see that, so
+// it must be frozen or gone before.
 func (d *Disk) Cut() error {
 	f, err := os.Open(d.Mount)
 	if err != nil {
