@@ -97,9 +97,9 @@ func (r *powerRig) tellUse() {
 func (r *powerRig) schedule() []int {
 	p := r.stage.plan
 	var kinds []int
-	for nodes, times := range map[int]int{1: p.pick(2, 16), 2: p.pick(2, 16), 3: p.pick(5, 104)} {
+	for i, times := range []int{p.pick(2, 16), p.pick(2, 16), p.pick(5, 104)} {
 		for range times {
-			kinds = append(kinds, nodes)
+			kinds = append(kinds, i+1)
 		}
 	}
 	p.rand.Shuffle(len(kinds), func(i, j int) { kinds[i], kinds[j] = kinds[j], kinds[i] })
