@@ -39,6 +39,8 @@ func TestDamagedAndOldDisksLoseNothing(t *testing.T) {
 		(*stage).damageDown, (*stage).damageRunning, (*stage).damageDown, (*stage).damageRunning,
 		(*stage).oldDisk, (*stage).oldDiskAndNoLeader,
 	}
+	s.outcomes = map[string]int{}
+	defer func() { t.Logf("%s", counts(s.outcomes)) }()
 	for n := range p.pick(1, damageRounds) {
 		s.round(n, func(c *crew) {
 			for _, i := range p.rand.Perm(len(actions)) {
@@ -71,10 +73,10 @@ func (s *stage) damageRunning() {
 	time.Sleep(s.plan.between(damagedMin, damagedMax))
 	if n.Running() {
 		if _, err := n.Checksum(); n.Running() && err != nil {
-			s.fault("damage found by a running node")
+			s.found("found by a running node")
 		}
 	} else {
-		s.fault("damage ended a running node")
+		s.found("ended a running node")
 	}
 	n.End()
 	n.Start()
@@ -95,13 +97,13 @@ func (s *stage) judgeDamaged(n *harness.Node, what string) {
 	})
 	if ready {
 		if _, err := n.Checksum(); err == nil {
-			s.fault("damage without effect")
+			s.found("without effect")
 			return // what it holds is compared with the others' at the end of the round
 		}
-		s.fault("damage found by reading")
+		s.found("found by reading")
 		n.End()
 	} else {
-		s.fault("damage found at start")
+		s.found("found at start")
 		if log := n.Log(); !strings.Contains(log, "corrupt") && !strings.Contains(log, "damage") {
 			s.t.Fatalf("%s, whose %s, ended and does not say why:\n%s", n.ID, what, log)
 		}
@@ -113,6 +115,9 @@ func (s *stage) judgeDamaged(n *harness.Node, what string) {
 	n.WaitReady()
 	s.waitVoters()
 }
+
+// found counts what became of a damage.
+func (s *stage) found(what string) { s.outcomes["damage "+what]++ }
 
 // waitVoters waits until all nodes have a vote again: one that was emptied gets
 // it when it has been caught up for a while, and until then no other may go.
