@@ -55,8 +55,8 @@ define chaos
 	  env MAINSTEM_CHAOS=$(1) $(GO) test -count=1 -timeout $(2) -v ./test/chaos
 endef
 
-chaos: build ## break clusters in every way for some twenty minutes; MAINSTEM_CHAOS_SEED=n repeats a run
-	$(call chaos,all,40m)
+chaos: build ## break clusters in every way for some twenty-five minutes; MAINSTEM_CHAOS_SEED=n repeats a run
+	$(call chaos,all,60m)
 
 mutants: build ## break the product on purpose and see that the tests notice; writes the table in docs/reliability.md
 	test/setup.sh && test/chaos/setup.sh

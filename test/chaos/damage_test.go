@@ -43,7 +43,7 @@ func TestDamagedAndOldDisksLoseNothing(t *testing.T) {
 	defer func() { t.Logf("%s", counts(s.outcomes)) }()
 	for n := range p.pick(1, damageRounds) {
 		s.round(n, func(c *crew) {
-			for _, i := range p.rand.Perm(len(actions)) {
+			for _, i := range p.rand.Perm(len(actions))[:p.pick(3, len(actions))] {
 				time.Sleep(p.between(0, loadBetween))
 				actions[i](s)
 				c.waitAcks(acksBetween)

@@ -14,7 +14,7 @@ import (
 
 const (
 	hungMin        = 800 * time.Millisecond // longer than an election
-	hungMax        = 4 * time.Second        // shorter than an append waits for an answer
+	hungMax        = 5 * time.Second        // shorter than an append waits for an answer
 	slowMin        = 1 * time.Second
 	slowMax        = 3 * time.Second
 	slowSync       = 40 * time.Millisecond
