@@ -4,13 +4,14 @@ var ofStorage = []mutant{
 	{
 		name:   "fsync of the log skipped",
 		breaks: "acknowledged appends vanish with the power of a majority",
-		edits:  []edit{{"storage/wal.go", "if err := f.WritableFile.Sync(); err != nil {", "if err := error(nil); err != nil {"}},
+		edits:  []edit{{"storage/walfiles.go", "if err := f.WritableFile.Sync(); err != nil {", "if err := error(nil); err != nil {"}},
 		caught: []catcher{inBattery("TestNoAnswerBeforeAnFsyncOnAQuorumOfThree"), inChaos("TestPowerCutsLoseNothing", "1")},
 	},
 	{
 		name:   "failed fsync taken for done",
 		breaks: "the same, after one error of a disk",
-		edits:  []edit{{"storage/wal.go", "if err := f.WritableFile.Sync(); err != nil {\n\t\treturn err\n\t}", "if err := f.WritableFile.Sync(); err != nil {\n\t\treturn nil\n\t}"}},
+		edits: []edit{{"storage/walfiles.go", "return f.owner.fail(fmt.Errorf(\"fsync raft log segment %s: %w\", f.name, err))",
+			"_ = fmt.Sprint(f.name, err)\n\t\treturn nil"}},
 		caught: []catcher{inUnit("storage", "TestLogTakesNothingAfterFailedFsync")},
 	},
 	{
