@@ -8,7 +8,7 @@ FUZZTIME ?= 5s
 # What runs in this process; the battery drives the binary from outside.
 PRODUCT := $(shell $(GO) list ./... 2>/dev/null | grep -vx -e mainstem/test -e mainstem/test/harness)
 
-.PHONY: help build dev cluster docs check test test-short battery chaos fuzz clean
+.PHONY: help build dev cluster docs check test test-short battery chaos mutants fuzz clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,8 +55,13 @@ define chaos
 	  env MAINSTEM_CHAOS=$(1) $(GO) test -count=1 -timeout $(2) -v ./test/chaos
 endef
 
-chaos: build ## break clusters in every way for some twenty minutes; MAINSTEM_CHAOS_SEED=n repeats a run
-	$(call chaos,all,40m)
+chaos: build ## break clusters in every way for some twenty-five minutes; MAINSTEM_CHAOS_SEED=n repeats a run
+	$(call chaos,all,60m)
+
+mutants: build ## break the product on purpose and see that the tests notice; writes the table in docs/reliability.md
+	test/setup.sh && test/chaos/setup.sh
+	@$$(unshare --mount --propagation private true 2>/dev/null && echo unshare --mount --propagation private) \
+	  $(GO) test -count=1 -timeout 60m -tags mutants -v -run TestTheBatteryCatchesEveryMutant ./test/mutants
 
 test-short: check ## what takes under a minute
 	$(GO) test -short $(PRODUCT)

@@ -17,6 +17,7 @@ type transport struct {
 	done  <-chan struct{}
 	fills *fills
 	mute  func() bool // this node may not ask for votes any more
+	disk  *watchedLog
 
 	transferMax time.Duration  // of one request to take over
 	calls       sync.WaitGroup // requests to take over that still run
@@ -38,6 +39,7 @@ const redialPause = 50 * time.Millisecond
 // it; so entries for a member that cannot be reached wait here. Heartbeats fail
 // at once: they tell who is away.
 func (t *transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, q *raft.AppendEntriesRequest, a *raft.AppendEntriesResponse) error {
+	t.awaitDisk(id, q.Term)
 	for {
 		err := t.NetworkTransport.AppendEntries(id, target, q, a)
 		var away *dialError
@@ -114,7 +116,8 @@ func (t *transport) AppendEntriesPipeline(id raft.ServerID, target raft.ServerAd
 	if err != nil {
 		return nil, err
 	}
-	p := &pipeline{AppendPipeline: inner, last: t.last, answers: make(chan raft.AppendFuture), done: make(chan struct{})}
+	wait := func(term uint64) { t.awaitDisk(id, term) }
+	p := &pipeline{AppendPipeline: inner, last: t.last, wait: wait, answers: make(chan raft.AppendFuture), done: make(chan struct{})}
 	p.passing.Go(p.pass)
 	return p, nil
 }
@@ -124,6 +127,7 @@ func (t *transport) AppendEntriesPipeline(id raft.ServerID, target raft.ServerAd
 type pipeline struct {
 	raft.AppendPipeline
 	last    func() uint64
+	wait    func(term uint64) // while the disk hangs
 	answers chan raft.AppendFuture
 	done    chan struct{}
 	once    sync.Once
@@ -135,6 +139,7 @@ func (p *pipeline) AppendEntries(q *raft.AppendEntriesRequest, a *raft.AppendEnt
 	if q.PrevLogEntry+behindMax < p.last() {
 		return nil, errFarBehind
 	}
+	p.wait(q.Term)
 	return p.AppendPipeline.AppendEntries(q, a)
 }
 

@@ -65,7 +65,8 @@ func (n *Node) openSeat() (*seat, error) {
 	if err := n.dropOutlived(); err != nil {
 		return nil, err
 	}
-	log := newTypedLog(n.stores.Log)
+	disk := newWatchedLog(n.stores.Log, hungElections*n.cfg.ElectionTimeout, n.log)
+	log := newTypedLog(disk)
 	fills := newFills(log, fillSnapshots*n.cfg.SnapshotBytes, n.storedBy)
 	cache := newLogCache(fillingLog{log, fills, n.stores.Snapshots}, raftCacheBytes)
 	rc := raft.DefaultConfig()
@@ -78,7 +79,7 @@ func (n *Node) openSeat() (*seat, error) {
 	rc.HeartbeatTimeout += time.Millisecond
 	rc.ElectionTimeout += time.Millisecond
 
-	transport := &transport{leads: n.leadsMember, last: n.lastIndex, done: layer.done, fills: fills, mute: n.mute.Load, transferMax: n.cfg.ElectionTimeout}
+	transport := &transport{leads: n.leadsMember, last: n.lastIndex, done: layer.done, fills: fills, disk: disk, mute: n.mute.Load, transferMax: n.cfg.ElectionTimeout}
 	transport.NetworkTransport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream:                layer,
 		ServerAddressProvider: n.book,

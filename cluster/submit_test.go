@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"mainstem/cluster"
 	"mainstem/cluster/clustertest"
 )
@@ -90,7 +92,18 @@ func TestCallerThatLeavesIsToldUnknown(t *testing.T) {
 
 func TestSubmitsRideOverATransfer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := clustertest.Of(t, 3, options())
+		registries := map[string]*prometheus.Registry{}
+		o := options()
+		o.Config = func(id string, cfg *cluster.Config) {
+			registries[id] = prometheus.NewRegistry()
+			cfg.Metrics = registries[id]
+		}
+		o.Stores = func(string) cluster.Stores { // there is always something under way
+			s := clustertest.NewStores()
+			s.Log = heldLog{s.Log, &hold{}, 5 * time.Millisecond}
+			return s
+		}
+		c := clustertest.Of(t, 3, o)
 		stop := make(chan struct{})
 		var acked atomic.Int64
 		var wg sync.WaitGroup
@@ -125,6 +138,12 @@ func TestSubmitsRideOverATransfer(t *testing.T) {
 		for _, id := range c.IDs() {
 			if got := len(logOf(c.Node(id))); int64(got) != acked.Load() {
 				t.Fatalf("%s applied %d, %d were acknowledged", id, got, acked.Load())
+			}
+		}
+		// Nothing is under way when leadership passes on.
+		for id, r := range registries {
+			if got := counter(t, r, "mainstem_batch_doubts_total"); got != 0 {
+				t.Errorf("%s had to propose %v batches again", id, got)
 			}
 		}
 	})
@@ -230,4 +249,20 @@ func TestLeaderClockFarAheadIsHeldBack(t *testing.T) {
 			}
 		}
 	})
+}
+
+// counter reads one counter.
+func counter(t *testing.T, r *prometheus.Registry, name string) float64 {
+	t.Helper()
+	families, err := r.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			return f.GetMetric()[0].GetCounter().GetValue()
+		}
+	}
+	t.Fatalf("there is no %s", name)
+	return 0
 }

@@ -157,12 +157,17 @@ func TestSSECatchesUpInChunksAndGoesLive(t *testing.T) {
 		a.want(t, 200, "Stream-Sse-Data-Encoding", "base64")
 		data, controls := pairs(t, a.text())
 		var got []byte
-		for _, d := range data {
+		for i, d := range data {
 			piece, err := base64.StdEncoding.DecodeString(d)
 			if err != nil || len(piece) > 10 {
 				t.Fatalf("event %q: %v", d, err)
 			}
 			got = append(got, piece...)
+			// A reader that leaves here comes back with this offset.
+			at := fmt.Sprintf("_%016d", len(got))
+			if next := controls[i].StreamNextOffset; !strings.HasSuffix(next, at) {
+				t.Fatalf("after %d bytes: got the offset %s, want …%s", len(got), next, at)
+			}
 		}
 		if !reflect.DeepEqual(got, want) {
 			t.Fatalf("got %v, want %v", got, want)

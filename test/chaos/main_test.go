@@ -14,7 +14,7 @@ import (
 
 // The environment of a run. Without envScale nothing is broken.
 const (
-	envScale = "MAINSTEM_CHAOS"      // "slice" for some three minutes, "all" for some twenty
+	envScale = "MAINSTEM_CHAOS"      // "slice" for some three minutes, "all" for some twenty-five
 	envSeed  = "MAINSTEM_CHAOS_SEED" // a number; random when unset
 	envKeep  = "MAINSTEM_CHAOS_DIR"  // where the history of a failed run goes; the temporary directory when unset
 	envCheck = "MAINSTEM_HISTORY"    // a kept history to be judged again
@@ -108,10 +108,45 @@ func tellTotal(code int) {
 	}
 	fmt.Printf("chaos: %s, seed %d: %s\n", result, seed(), total.verdict)
 	fmt.Printf("chaos: faults: %s; longest unavailability %v\n", counts(total.faults), total.longest.Round(time.Millisecond))
+	tellRow(total.verdict, total.faults, total.longest)
 	fmt.Printf("chaos: skipped: %d\n", len(total.skipped))
 	for _, s := range total.skipped {
 		fmt.Printf("chaos:   %s\n", s)
 	}
+}
+
+// groups are the columns of the published table, by how the kinds of faults begin.
+var groups = []struct{ column, begins string }{
+	{"kills", "kill"}, {"freezes", "freeze"}, {"partitions", "partition"}, {"power cuts of 1", "power cut of 1"}, {"of 2", "power cut of 2"},
+	{"of 3", "power cut of 3"}, {"damaged files", "damage: "}, {"old disks", "old disk"}, {"failed fsyncs", "failed"}, {"full disks", "full disk"},
+}
+
+// tellRow prints the run as one line of the table in docs/reliability.md, under
+// its head.
+func tellRow(v verdict, faults map[string]int, longest time.Duration) {
+	head := []string{"seed", "operations", "acknowledged"}
+	row := []any{seed(), v.operations, v.acked}
+	rest := 0
+	for _, n := range faults {
+		rest += n
+	}
+	for _, g := range groups {
+		sum := 0
+		for kind, n := range faults {
+			if strings.HasPrefix(kind, g.begins) {
+				sum += n
+			}
+		}
+		head, row, rest = append(head, g.column), append(row, sum), rest-sum
+	}
+	head = append(head, "other faults", "lost", "doubled", "reordered", "tails with a gap", "wrong otherwise", "registers undecided", "longest unavailability")
+	row = append(row, rest, v.wrong[faultLost], v.wrong[faultDoubled], v.wrong[faultReordered], v.wrong[faultGap], v.others(),
+		fmt.Sprintf("%d of %d", v.undecided, v.registers), longest.Round(time.Millisecond))
+	fmt.Printf("chaos: | %s |\nchaos: |%s\nchaos: |", strings.Join(head, " | "), strings.Repeat("---|", len(head)))
+	for _, cell := range row {
+		fmt.Printf(" %v |", cell)
+	}
+	fmt.Println()
 }
 
 // counts prints a tally in the order of its names.

@@ -61,6 +61,20 @@ func networkRefusal() error {
 // its own.
 func newNetwork(t *testing.T, cluster *harness.Cluster) *network {
 	t.Helper()
+	net := newSpaces(t, cluster)
+	net.must(net.hub.run("ip", "link", "add", "br0", "type", "bridge"))
+	net.must(net.hub.run("ip", "addr", "add", net.hub.addr+"/24", "dev", "br0"))
+	net.must(net.hub.run("ip", "link", "set", "br0", "up"))
+	for i, n := range cluster.Nodes {
+		net.plug(net.ends[n], i+1)
+	}
+	return net
+}
+
+// newSpaces makes the namespaces, with addresses that nothing carries yet, and
+// tells the nodes of them.
+func newSpaces(t *testing.T, cluster *harness.Cluster) *network {
+	t.Helper()
 	home, err := unix.Open("/proc/self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -68,12 +82,13 @@ func newNetwork(t *testing.T, cluster *harness.Cluster) *network {
 	net := &network{t: t, home: home, ends: map[*harness.Node]*namespace{}}
 	t.Cleanup(net.close)
 	net.hub = net.add("10.77.0.254")
-	net.must(net.hub.run("ip", "link", "add", "br0", "type", "bridge"))
-	net.must(net.hub.run("ip", "addr", "add", net.hub.addr+"/24", "dev", "br0"))
-	net.must(net.hub.run("ip", "link", "set", "br0", "up"))
 	var join []string
 	for i, n := range cluster.Nodes {
-		net.ends[n] = net.plug(n, i+1)
+		ns := net.add(fmt.Sprintf("10.77.0.%d", i+1))
+		net.ends[n] = ns
+		n.Addr, n.PeerAddr, n.GossipAddr = ns.addr+":4437", ns.addr+":4438", ns.addr+":4439"
+		n.Wrap = []string{"nsenter", "--net=/proc/" + ns.pid() + "/ns/net", "--"}
+		n.Dial = net.dial
 		join = append(join, n.GossipAddr)
 	}
 	for _, n := range cluster.Nodes {
@@ -100,43 +115,46 @@ func (net *network) add(addr string) *namespace {
 	return n
 }
 
-// plug makes the namespace of a node and ties it to the bridge.
-func (net *network) plug(n *harness.Node, number int) *namespace {
+// plug ties the namespace of a node to the bridge.
+func (net *network) plug(ns *namespace, number int) {
 	net.t.Helper()
-	ns := net.add(fmt.Sprintf("10.77.0.%d", number))
 	port := fmt.Sprintf("port%d", number)
 	net.must(net.hub.run("ip", "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", ns.pid()))
 	net.must(net.hub.run("ip", "link", "set", port, "master", "br0", "up"))
 	net.must(ns.run("ip", "addr", "add", ns.addr+"/24", "dev", "eth0"))
 	net.must(ns.run("ip", "link", "set", "eth0", "up"))
-	n.Addr, n.PeerAddr, n.GossipAddr = ns.addr+":4437", ns.addr+":4438", ns.addr+":4439"
-	n.Wrap = []string{"nsenter", "--net=/proc/" + ns.pid() + "/ns/net", "--"}
-	n.Dial = net.dial
-	return ns
 }
 
 // dial opens a connection from the bridge, where the clients are. A socket
 // belongs to the namespace in which its thread was when it made it.
 func (n *network) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	var conn net.Conn
+	var failed error
+	if err := n.within(n.hub, func() { conn, failed = (&net.Dialer{Timeout: dialWithin}).DialContext(ctx, network, addr) }); err != nil {
+		return nil, err
+	}
+	return conn, failed
+}
+
+// within runs f on a thread that is in a namespace.
+func (n *network) within(ns *namespace, f func()) error {
 	runtime.LockOSThread()
-	hub, err := unix.Open("/proc/"+n.hub.pid()+"/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	defer runtime.UnlockOSThread()
+	there, err := unix.Open("/proc/"+ns.pid()+"/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		runtime.UnlockOSThread()
-		return nil, fmt.Errorf("enter the bridge's namespace: %w", err)
+		return fmt.Errorf("enter the namespace of %s: %w", ns.addr, err)
 	}
-	defer unix.Close(hub)
-	if err := unix.Setns(hub, unix.CLONE_NEWNET); err != nil {
-		runtime.UnlockOSThread()
-		return nil, fmt.Errorf("enter the bridge's namespace: %w", err)
+	defer unix.Close(there)
+	if err := unix.Setns(there, unix.CLONE_NEWNET); err != nil {
+		return fmt.Errorf("enter the namespace of %s: %w", ns.addr, err)
 	}
-	conn, err := (&net.Dialer{Timeout: dialWithin}).DialContext(ctx, network, addr)
+	f()
 	// The thread goes back, since it may be the parent of a process that ends
 	// with it. If it cannot, everything it would do later would go astray.
 	if err := unix.Setns(n.home, unix.CLONE_NEWNET); err != nil {
-		panic(fmt.Sprintf("leave the bridge's namespace: %v", err))
+		panic(fmt.Sprintf("leave the namespace of %s: %v", ns.addr, err))
 	}
-	runtime.UnlockOSThread()
-	return conn, err
+	return nil
 }
 
 func (ns *namespace) pid() string { return fmt.Sprint(ns.holder.Process.Pid) }

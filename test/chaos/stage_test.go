@@ -34,6 +34,8 @@ type stage struct {
 	longest time.Duration
 	began   time.Time
 	open    *crew // of a round that has not been judged
+
+	outcomes map[string]int // what became of faults that may have no effect; for the log
 }
 
 // newStage takes a cluster whose nodes run and tells at the end of the test what

@@ -17,6 +17,9 @@ const (
 	ioctlShutdown = 0x8004587d
 	// noLogFlush keeps the journal's last transactions from being written.
 	noLogFlush = 2
+	// The ioctls that make everything that would change a filesystem wait.
+	ioctlFreeze = 0xc0045877
+	ioctlThaw   = 0xc0045878
 
 	unmountTries = 100
 	unmountPause = 20 * time.Millisecond
@@ -78,15 +81,26 @@ func NewDisk(t testing.TB, dir, name string, megabytes int64) *Disk {
 	return d
 }
 
-// Cut takes the power from the disk. Processes keep running and get EIO.
-func (d *Disk) Cut() error {
+// Freeze makes the disk hang: who writes to it waits until Thaw.
+func (d *Disk) Freeze() error { return d.control(ioctlFreeze, 0, "freeze") }
+
+// Thaw undoes Freeze.
+func (d *Disk) Thaw() error { return d.control(ioctlThaw, 0, "thaw") }
+
+// Cut takes the power from the disk. Processes that use it get EIO, but for an
+// fsync that is under way: the kernel may answer it as if all were well, though
+// the data is gone. With real power the process would not live to see that, so
+// it must be frozen or gone before.
+func (d *Disk) Cut() error { return d.control(ioctlShutdown, noLogFlush, "cut the power of") }
+
+func (d *Disk) control(request uint, argument int, what string) error {
 	f, err := os.Open(d.Mount)
 	if err != nil {
-		return fmt.Errorf("cut the power: %w", err)
+		return fmt.Errorf("%s %s: %w", what, d.Mount, err)
 	}
 	defer f.Close() // read-only
-	if err := unix.IoctlSetPointerInt(int(f.Fd()), ioctlShutdown, noLogFlush); err != nil {
-		return fmt.Errorf("cut the power of %s: %w", d.Mount, err)
+	if err := unix.IoctlSetPointerInt(int(f.Fd()), request, argument); err != nil {
+		return fmt.Errorf("%s %s: %w", what, d.Mount, err)
 	}
 	return nil
 }

@@ -147,6 +147,14 @@ func (n *Node) Stop() {
 // Pause freezes the process; Resume lets it go on.
 func (n *Node) Pause() { n.signal(syscall.SIGSTOP) }
 
+// Freeze is Pause, and returns when none of the process's threads runs or will
+// come back from the kernel.
+func (n *Node) Freeze() {
+	n.t.Helper()
+	n.Pause()
+	Eventually(n.t, stopWithin, "node "+n.ID+" frozen", func() error { return n.proc.frozen() })
+}
+
 // Resume undoes Pause.
 func (n *Node) Resume() { n.signal(syscall.SIGCONT) }
 

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -50,6 +52,26 @@ func (p *Process) Signal(s syscall.Signal) error {
 	default:
 		return syscall.Kill(-p.cmd.Process.Pid, s)
 	}
+}
+
+// frozen returns nil when all threads are stopped, or in the kernel at something
+// that cannot be interrupted: they stop before they return from that.
+func (p *Process) frozen() error {
+	stats, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.cmd.Process.Pid))
+	if err != nil {
+		return err
+	}
+	for _, path := range stats {
+		stat, err := os.ReadFile(path)
+		if err != nil {
+			continue // a thread that has ended
+		}
+		_, rest, _ := strings.Cut(string(stat), ") ") // behind the name
+		if state, _, _ := strings.Cut(rest, " "); state == "R" || state == "S" {
+			return fmt.Errorf("a thread is in state %s", state)
+		}
+	}
+	return nil
 }
 
 // Kill ends the whole group at once and waits for it.
