@@ -35,10 +35,10 @@ type Facts struct {
 	Members      []Member `json:"members"` // the last configuration known here
 	MembersIndex uint64   `json:"members_index"`
 
-	RemovedFrom  string           `json:"removed_from,omitempty"`
-	SupersededBy string           `json:"superseded_by,omitempty"`
-	Unfinished   string           `json:"unfinished,omitempty"` // the cluster id of a recovery that was begun
-	Torn         string           `json:"torn,omitempty"`
+	RemovedFrom  string            `json:"removed_from,omitempty"`
+	SupersededBy string            `json:"superseded_by,omitempty"`
+	Unfinished   string            `json:"unfinished,omitempty"` // the cluster id of a recovery that was begun
+	Torn         string            `json:"torn,omitempty"`
 	Damage       []storage.Finding `json:"damage,omitempty"`
 }
 
