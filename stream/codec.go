@@ -27,6 +27,8 @@ func AppendCommand(b []byte, c Command) []byte {
 		return appendAppend(b, c)
 	case Delete, Touch, Expire, OpenSession:
 		return b
+	case Control:
+		return appendBytes(b, c.Body)
 	}
 	panic(fmt.Sprintf("stream: no encoding for %T", c))
 }
@@ -49,6 +51,8 @@ func DecodeCommand(b []byte) (Command, error) {
 		c = Expire{name}
 	case kindOpenSession:
 		c = OpenSession{}
+	case kindControl:
+		c = Control{Body: d.bytes()}
 	default:
 		return nil, fmt.Errorf("stream: command kind %d is unknown to this version", k)
 	}

@@ -1,7 +1,7 @@
 package stream
 
 // Command is what enters the replicated log: Create, Append, Delete, Touch,
-// Expire or OpenSession. Replicas decide it in log order; see Decide.
+// Expire, OpenSession or Control. Replicas decide it in log order; see Decide.
 type Command interface {
 	kind() kind
 	target() Name
@@ -47,6 +47,11 @@ type Expire struct{ Name Name }
 // recognised when they are proposed again. It is sent outside any session.
 type OpenSession struct{}
 
+// Control carries a command of other rules than those of streams, whose bytes
+// this package passes on. Decide does not know it; the answer of those rules
+// comes back in Outcome.Answer.
+type Control struct{ Body []byte }
+
 // kind is the first byte of an encoded command. Append only, never reorder.
 type kind uint8
 
@@ -58,6 +63,7 @@ const (
 	kindTouch
 	kindExpire
 	kindOpenSession
+	kindControl
 )
 
 func (Create) kind() kind { return kindCreate }
@@ -67,6 +73,7 @@ func (Touch) kind() kind  { return kindTouch }
 func (Expire) kind() kind { return kindExpire }
 
 func (OpenSession) kind() kind { return kindOpenSession }
+func (Control) kind() kind     { return kindControl }
 
 func (c Create) target() Name { return c.Name }
 func (c Append) target() Name { return c.Name }
@@ -75,3 +82,4 @@ func (c Touch) target() Name  { return c.Name }
 func (c Expire) target() Name { return c.Name }
 
 func (OpenSession) target() Name { return "" }
+func (Control) target() Name     { return "" }
