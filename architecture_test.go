@@ -19,23 +19,27 @@ const module = "mainstem"
 var arrows = map[string][]string{
 	"stream":              {},
 	"storage":             {"stream"},
-	"fsm":                 {"stream", "storage"},
+	"subs":                {"stream"},
+	"deliver":             {"stream", "subs"},
+	"fsm":                 {"stream", "storage", "subs"},
 	"cluster":             {"stream"},
 	"cluster/clustertest": {"stream", "cluster"},
 	"auth":                {"stream"},
 	"client":              {"stream"},
-	"httpapi":             {"stream", "auth"},
-	"cmd/mainstem":        {"stream", "storage", "fsm", "cluster", "auth", "httpapi", "client"},
+	"httpapi":             {"stream", "subs", "auth"},
+	"cmd/mainstem":        {"stream", "subs", "storage", "fsm", "cluster", "deliver", "auth", "httpapi", "client"},
 	"test":                {},
 	"test/harness":        {},
 	"test/chaos":          {}, // the program from outside
-	"test/sim":            {"stream", "storage", "fsm", "cluster", "cluster/clustertest", "httpapi"},
+	"test/sim":            {"stream", "subs", "storage", "fsm", "cluster", "cluster/clustertest", "deliver", "httpapi"},
 }
 
 // strangers lists what a package may not know, by the import that would show
 // it: the last column of the table in docs/ARCHITECTURE.md.
 var strangers = map[string][]string{
 	"stream":  {"os", "net", "net/http", "io/fs", "math/rand", "log", "log/slog", "sync", "github.com/hashicorp/raft", "github.com/cockroachdb/pebble/v2"},
+	"subs":    {"os", "net", "net/http", "io/fs", "math/rand", "math/rand/v2", "crypto/rand", "log", "log/slog", "sync", "github.com/hashicorp/raft", "github.com/cockroachdb/pebble/v2"},
+	"deliver": {"io/fs", "github.com/hashicorp/raft", "github.com/cockroachdb/pebble/v2", "github.com/labstack/echo/v4"},
 	"storage": {"net", "net/http", "github.com/labstack/echo/v4", "github.com/hashicorp/memberlist"},
 	"fsm":     {"net", "net/http", "os", "github.com/labstack/echo/v4", "github.com/hashicorp/memberlist", "github.com/cockroachdb/pebble/v2"},
 	"cluster": {"net/http", "os", "github.com/labstack/echo/v4", "github.com/cockroachdb/pebble/v2", "github.com/hashicorp/raft-wal", "github.com/hashicorp/raft-boltdb/v2"},
@@ -146,7 +150,7 @@ func untidy(fset *token.FileSet, f *ast.File, dir string, funcMax int) (complain
 		case *ast.SelectorExpr:
 			x, ok := n.X.(*ast.Ident)
 			clock := ok && x.Name == "time" && (n.Sel.Name == "Now" || n.Sel.Name == "Since")
-			if clock && (dir == "stream" || dir == "fsm") {
+			if clock && (dir == "stream" || dir == "subs" || dir == "fsm") {
 				complain(n.Pos(), "the clock comes in with the command, not from time."+n.Sel.Name)
 			}
 		}
