@@ -33,6 +33,7 @@ type Config struct {
 type Machine struct {
 	engine    *storage.Engine
 	heads     *heads
+	registry  *registry
 	applied   *applied
 	committed func(index, term uint64)
 	log       *slog.Logger
@@ -62,14 +63,17 @@ func New(engine *storage.Engine, cfg Config) (*Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Machine{
+	m := &Machine{
 		engine:    engine,
+		registry:  newRegistry(),
 		heads:     newHeads(engine, cfg.CachedStreams, cfg.TailBytes),
 		applied:   newApplied(engine.Globals().Applied),
 		committed: cfg.Committed,
 		log:       cfg.Log,
 		txn:       txn,
-	}, nil
+	}
+	m.registry.load(txn.ledger)
+	return m, nil
 }
 
 // Apply implements raft.FSM.
@@ -150,7 +154,11 @@ func (m *Machine) applyEnvelope(envelope []byte) ([]stream.Result, error) {
 			results = append(results, stream.Result{Rejection: &stream.Rejection{Code: stream.OutcomeUnknown}})
 			continue
 		}
-		results = append(results, t.decide(c))
+		result, err := t.judge(c)
+		if err != nil {
+			return nil, err
+		}
+		results = append(results, result)
 	}
 	if verdict == stream.Fresh {
 		t.sessions.keep(header, t.globals.Now, results, t.batch)
@@ -165,6 +173,7 @@ func (m *Machine) commit() {
 		panic(fmt.Sprintf("fsm: cannot write the copy: %v", err))
 	}
 	m.heads.publish(changed, m.txn.done)
+	m.registry.publish(m.txn.ledger)
 	m.txn.settle()
 	m.applied.reach(m.txn.globals.Applied)
 }
