@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"sync"
 
 	"github.com/go-jose/go-jose/v4"
@@ -31,6 +33,12 @@ type signingKey struct {
 	kid     string
 	private ed25519.PrivateKey
 }
+
+// Format keeps the private half out of whatever is printed.
+func (k signingKey) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "signing key "+k.kid) }
+
+// LogValue keeps it out of log lines, which may be JSON.
+func (k signingKey) LogValue() slog.Value { return slog.StringValue("signing key " + k.kid) }
 
 // current returns the key that signs, as this node's copy knows it; ok is false
 // when there is none.

@@ -46,7 +46,9 @@ func mintToken(key *signingKey, number, generation uint64, now time.Time) (strin
 }
 
 // verifyToken returns the generation for which a token speaks for a subscription.
-func (r *keyring) verifyToken(ctx context.Context, token string, number uint64) (generation uint64, no *subs.Refusal) {
+// The error is a *subs.Refusal, unless the key that signed it could not be asked
+// for.
+func (r *keyring) verifyToken(ctx context.Context, token string, number uint64) (generation uint64, err error) {
 	if len(token) > tokenBytesMax {
 		return 0, invalidToken("it is longer than any that this server gives out")
 	}
@@ -57,7 +59,7 @@ func (r *keyring) verifyToken(ctx context.Context, token string, number uint64) 
 	public, known, err := r.public(ctx, parsed.Headers[0].KeyID)
 	switch {
 	case err != nil:
-		return 0, invalidToken("this node does not know the key that signed it, and no leader answers; try again")
+		return 0, fmt.Errorf("look for the key that signed the bearer token: %w", err)
 	case !known:
 		return 0, invalidToken("the key that signed it is not known any more; claim again, or await the next wake")
 	}
@@ -69,12 +71,12 @@ func (r *keyring) verifyToken(ctx context.Context, token string, number uint64) 
 		return 0, invalidToken("it is for another subscription")
 	}
 	if claims.Expiry == nil || !r.cfg.Now().Before(claims.Expiry.Time().Add(tokenLeeway)) {
-		return 0, &subs.Refusal{Code: subs.TokenExpired, Detail: "the token has expired; claim again, or await the next wake"}
+		return 0, &subs.Refusal{Code: subs.TokenExpired, Detail: "the bearer token has expired; claim again, or await the next wake"}
 	}
 	return claims.Generation, nil
 }
 
-func invalidToken(why string) *subs.Refusal {
+func invalidToken(why string) error {
 	return &subs.Refusal{Code: subs.TokenInvalid, Detail: "the bearer token is not valid: " + why}
 }
 

@@ -1,6 +1,8 @@
 package subs
 
 import (
+	"fmt"
+	"io"
 	"time"
 
 	"mainstem/stream"
@@ -24,11 +26,8 @@ type Key struct {
 	RetiredAt stream.Time `json:",omitempty"` // 0 for the active one
 }
 
-// String keeps the secret out of logs.
-func (k Key) String() string { return "signing key " + k.Kid }
-
-// GoString does so for %#v.
-func (k Key) GoString() string { return k.String() }
+// Format keeps the secret out of whatever is printed, by any verb.
+func (k Key) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "signing key "+k.Kid) }
 
 // putKey adds a key, unless there is one and it is not to be replaced.
 func putKey(keys []Key, c PutKey, now stream.Time) (next []Key, put bool) {
@@ -45,6 +44,7 @@ func putKey(keys []Key, c PutKey, now stream.Time) (next []Key, put bool) {
 		}
 		if k.RetiredAt == 0 {
 			k.RetiredAt = now
+			k.Secret = nil // what it signed is verified by its public half
 		}
 		next = append(next, k)
 	}
