@@ -2,6 +2,8 @@ package subs
 
 import (
 	"fmt"
+	"reflect"
+	"slices"
 
 	"mainstem/stream"
 )
@@ -106,7 +108,16 @@ func Decide(v View, now stream.Time, cmd Command, c *Change) Result {
 	default:
 		panic(fmt.Sprintf("subs: no rule for %T", cmd))
 	}
+	d.dropUnchanged()
 	return Result{Outcome: out, Refusal: no}
+}
+
+// dropUnchanged leaves out what was looked at and not written, so that a
+// published subscription is replaced only by another.
+func (d *decision) dropUnchanged() {
+	d.change.Subscriptions = slices.DeleteFunc(d.change.Subscriptions, func(s *Subscription) bool {
+		return reflect.DeepEqual(s, d.view.Subscription(s.Number))
+	})
 }
 
 // decision is one Decide, or Observe, in progress.

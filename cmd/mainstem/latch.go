@@ -5,7 +5,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"mainstem/cluster"
+	"mainstem/deliver"
 	"mainstem/fsm"
 	"mainstem/stream"
 )
@@ -36,7 +39,39 @@ func (l *latch) committed(index, term uint64) {
 	}
 }
 
-// sweeping is what this node does while it leads.
+// Submit puts a command into the log. Until the cluster is open it waits.
+func (l *latch) Submit(ctx context.Context, c stream.Command) (stream.Result, error) {
+	select {
+	case <-l.opened:
+		return l.node.Load().Submit(ctx, c)
+	case <-ctx.Done():
+		return stream.Result{}, context.Cause(ctx)
+	}
+}
+
+// Fence waits for what was committed anywhere before the call.
+func (l *latch) Fence(ctx context.Context) error {
+	select {
+	case <-l.opened:
+		return l.node.Load().Fence(ctx)
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// leading is what this node does while it leads: it lets streams expire and
+// wakes subscribers.
+func (l *latch) leading(m *fsm.Machine, d *deliver.Deliverer) func(context.Context) {
+	sweep := l.sweeping(m)
+	return func(ctx context.Context) {
+		var g errgroup.Group
+		g.Go(func() error { sweep(ctx); return nil })
+		g.Go(func() error { d.Lead(ctx); return nil })
+		_ = g.Wait() // neither returns an error
+	}
+}
+
+// sweeping is the part of it that ends streams.
 func (l *latch) sweeping(m *fsm.Machine) func(context.Context) {
 	return func(ctx context.Context) {
 		select {

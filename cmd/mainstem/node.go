@@ -15,6 +15,7 @@ import (
 
 	"mainstem/auth"
 	"mainstem/cluster"
+	"mainstem/deliver"
 	"mainstem/fsm"
 	"mainstem/httpapi"
 	"mainstem/storage"
@@ -42,7 +43,8 @@ type node struct {
 	machine *fsm.Machine
 	joined  *latch // of cluster, for those whom the cluster calls while it opens
 	// joinCluster
-	cluster *cluster.Node
+	deliverer *deliver.Deliverer
+	cluster   *cluster.Node
 	// letIn
 	api *httpapi.Server
 	// stop
@@ -150,6 +152,9 @@ func (n *node) joinCluster() error {
 	if err != nil {
 		return err
 	}
+	if err := n.prepareDeliveries(); err != nil {
+		return err
+	}
 	c, r := n.cfg.cluster, n.cfg.raft
 	n.cluster, err = cluster.Open(cluster.Config{
 		NodeID: c.nodeID, Version: buildVersion(),
@@ -158,7 +163,7 @@ func (n *node) joinCluster() error {
 		HeartbeatTimeout: r.heartbeatTimeout, ElectionTimeout: r.electionTimeout, LeaderLeaseTimeout: r.leaderLeaseTimeout, CommitTimeout: r.commitTimeout,
 		SnapshotThreshold: uint64(r.snapshotThreshold), SnapshotInterval: r.snapshotInterval, TrailingLogs: uint64(r.trailingLogs),
 		SnapshotBytes: uint64(r.snapshotBytes), TrailingBytes: uint64(r.trailingBytes),
-		RestoreOnStart: behind, Log: n.log, Metrics: n.metrics, Lead: n.joined.sweeping(n.machine), Watched: n.machine.Watched,
+		RestoreOnStart: behind, Log: n.log, Metrics: n.metrics, Lead: n.joined.leading(n.machine, n.deliverer), Watched: n.machine.Watched,
 	}, n.machine, n.stores, taken{listener: n.peers}, n.discovery)
 	if err != nil {
 		return err

@@ -38,6 +38,8 @@ func (c *config) validate(command, profile string) (problems []error) {
 		"raft.election_timeout (--raft-election-timeout): %s is below raft.heartbeat_timeout, %s", c.raft.electionTimeout, c.raft.heartbeatTimeout)
 	rule(c.raft.leaderLeaseTimeout <= c.raft.heartbeatTimeout,
 		"raft.leader_lease_timeout (--raft-leader-lease-timeout): %s is above raft.heartbeat_timeout, %s", c.raft.leaderLeaseTimeout, c.raft.heartbeatTimeout)
+	rule(len(c.webhooks.key) == 0 || c.webhooks.keyFile == "",
+		"webhooks.key_encryption_key_file (--webhooks-key-encryption-key-file): webhooks.key_encryption_key is set as well; keep one")
 	if command != commandServe {
 		return problems
 	}
