@@ -43,8 +43,7 @@ func putKey(keys []Key, c PutKey, now stream.Time) (next []Key, put bool) {
 			continue
 		}
 		if k.RetiredAt == 0 {
-			k.RetiredAt, k.Secret = now, nil // its public half is all that is needed from here on
-			k.Secret = nil // what it signed is verified by its public half
+			k.RetiredAt, k.Secret = now, nil // what it signed is verified by its public half
 		}
 		next = append(next, k)
 	}
