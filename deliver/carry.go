@@ -100,8 +100,7 @@ func (r *reign) attempt(ctx context.Context, key *signingKey, s *subs.Subscripti
 	if err != nil {
 		return nil, err
 	}
-	left := min(r.cfg.RequestTimeout, time.UnixMilli(int64(s.LeaseUntil)).Sub(begun))
-	sending, cancel := context.WithTimeout(ctx, left)
+	sending, cancel := context.WithTimeout(ctx, r.patience(s, begun))
 	defer cancel()
 	r.metrics.sending.Inc()
 	defer r.metrics.sending.Dec()
@@ -118,6 +117,13 @@ func (r *reign) attempt(ctx context.Context, key *signingKey, s *subs.Subscripti
 	}
 	r.noteFailure(s, how, why)
 	return subs.DeliveryFailed{Number: s.Number, Generation: s.Generation, WakeID: s.WakeID, Jitter: r.jitter()}, nil
+}
+
+// patience is how long a delivery may take: less than its lease, so that a failure
+// is in the log before the wake is over and the same wake is sent again.
+func (r *reign) patience(s *subs.Subscription, now time.Time) time.Duration {
+	left := time.UnixMilli(int64(s.LeaseUntil)).Sub(now)
+	return min(r.cfg.RequestTimeout, left-left/leaseShare)
 }
 
 // noteFailure writes one warning when a subscription begins to fail. A URL may

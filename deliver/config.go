@@ -15,6 +15,7 @@ import (
 
 // Limits that are not for configuration.
 const (
+	leaseShare       = 10       // the last tenth of a lease is kept for telling the log
 	linksMax         = 1000     // streams in the body of a wake; with more, those with pending data alone
 	answerBytesMax   = 64 << 10 // of a receiver's answer that are read
 	commandsMax      = 256      // tasks of the leader's loop at once, sends among them

@@ -28,6 +28,13 @@ type Log interface {
 	Fence(ctx context.Context) error
 }
 
+// sender makes one request. It is an interface for the sake of virtual time, in
+// which there is no network.
+type sender interface {
+	send(ctx context.Context, target string, body []byte, signed string) (result, error)
+	closeIdle()
+}
+
 // Deliverer wakes workers while its node leads, and signs and checks for every call
 // that reaches its node.
 type Deliverer struct {
@@ -35,7 +42,7 @@ type Deliverer struct {
 	store   Store
 	log     Log
 	keys    *keyring
-	sender  *sender
+	sender  sender
 	metrics *metrics
 }
 
@@ -47,8 +54,8 @@ func New(cfg Config, store Store, log Log) (*Deliverer, error) {
 	cfg = cfg.withDefaults()
 	return &Deliverer{
 		cfg: cfg, store: store, log: log,
-		keys:    &keyring{cfg: cfg, store: store, log: log},
-		sender:  newSender(cfg),
+		keys:    newKeyring(cfg, store, log),
+		sender:  newPoster(cfg),
 		metrics: newMetrics(cfg.Metrics),
 	}, nil
 }

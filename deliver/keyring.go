@@ -22,7 +22,7 @@ type keyring struct {
 	store Store
 	log   Log
 
-	making sync.Mutex // held while a missing key is made, so that callers make one
+	making chan struct{} // has room for one, who makes a missing key while others wait
 
 	mu     sync.Mutex // guards active
 	active *signingKey
@@ -39,6 +39,10 @@ func (k signingKey) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "sign
 
 // LogValue keeps it out of log lines, which may be JSON.
 func (k signingKey) LogValue() slog.Value { return slog.StringValue("signing key " + k.kid) }
+
+func newKeyring(cfg Config, store Store, log Log) *keyring {
+	return &keyring{cfg: cfg, store: store, log: log, making: make(chan struct{}, 1)}
+}
 
 // current returns the key that signs, as this node's copy knows it; ok is false
 // when there is none.
@@ -88,8 +92,15 @@ func (r *keyring) ensureRecord(ctx context.Context) error {
 	if _, ok := activeKey(r.store.SigningKeys()); ok {
 		return nil
 	}
-	r.making.Lock()
-	defer r.making.Unlock()
+	select {
+	case r.making <- struct{}{}:
+		defer func() { <-r.making }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if _, ok := activeKey(r.store.SigningKeys()); ok {
+		return nil // made meanwhile
+	}
 	if err := r.log.Fence(ctx); err != nil {
 		return fmt.Errorf("look for the webhook signing key: %w", err)
 	}

@@ -13,15 +13,15 @@ import (
 	"strings"
 )
 
-// sender makes the requests. It is the only part that touches the network.
-type sender struct {
+// poster makes the requests. It is the only part that touches the network.
+type poster struct {
 	allowInsecure bool
 	https         *http.Client // to public addresses alone
 	http          *http.Client // to this machine alone, for development
 }
 
-func newSender(cfg Config) *sender {
-	return &sender{
+func newPoster(cfg Config) *poster {
+	return &poster{
 		allowInsecure: cfg.AllowInsecure,
 		https:         newClient(cfg, checkPublic),
 		http:          newClient(cfg, checkLoopback),
@@ -30,8 +30,8 @@ func newSender(cfg Config) *sender {
 
 // send makes one delivery. The error says why the result is not done or accepted,
 // without the URL, whose path may hold a secret.
-func (s *sender) send(ctx context.Context, target string, body []byte, signed string) (result, error) {
-	if err := checkURL(target, s.allowInsecure); err != nil {
+func (p *poster) send(ctx context.Context, target string, body []byte, signed string) (result, error) {
+	if err := checkURL(target, p.allowInsecure); err != nil {
 		return resultAddress, err // what is allowed may have changed since it was taken
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, target, bytes.NewReader(body))
@@ -41,9 +41,9 @@ func (s *sender) send(ctx context.Context, target string, body []byte, signed st
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("User-Agent", "mainstem")
 	request.Header.Set(headerSignature, signed)
-	client := s.https
+	client := p.https
 	if request.URL.Scheme == "http" {
-		client = s.http
+		client = p.http
 	}
 	response, err := client.Do(request)
 	if err != nil {
@@ -89,9 +89,9 @@ func failure(err error) (result, error) {
 }
 
 // closeIdle hangs up what is kept open for later.
-func (s *sender) closeIdle() {
-	s.https.CloseIdleConnections()
-	s.http.CloseIdleConnections()
+func (p *poster) closeIdle() {
+	p.https.CloseIdleConnections()
+	p.http.CloseIdleConnections()
 }
 
 // targetOf is what deliveries are counted by: scheme, host and port.

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -27,7 +28,7 @@ func target(t *testing.T, start func(*httptest.Server), handle http.HandlerFunc)
 			connections.Add(1)
 		}
 	}
-	server.Config.ErrorLog = nil
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	start(server)
 	t.Cleanup(server.Close)
 	return server, connections
@@ -54,7 +55,7 @@ func TestNamesThatLeadInsideAreRefusedWhenDialled(t *testing.T) {
 	roots.AddCert(server.Certificate())
 	names := serveNames("127.0.0.1")
 	cfg := Config{AllowInsecure: true, Resolver: names.resolver(t), TLS: &tls.Config{RootCAs: roots}}.withDefaults()
-	s := newSender(cfg)
+	s := newPoster(cfg)
 	raw := "https://example.com:" + portOf(t, server) + "/hooks"
 	for what, addresses := range map[string][]string{
 		"loopback":          {"127.0.0.1"},
@@ -99,7 +100,7 @@ func TestNamesThatLeadInsideAreRefusedWhenDialled(t *testing.T) {
 func TestPlainHTTPDoesNotLeaveTheMachineByAName(t *testing.T) {
 	server, connections := target(t, (*httptest.Server).Start, func(http.ResponseWriter, *http.Request) {})
 	names := serveNames("10.0.0.1")
-	s := newSender(Config{AllowInsecure: true, Resolver: names.resolver(t)}.withDefaults())
+	s := newPoster(Config{AllowInsecure: true, Resolver: names.resolver(t)}.withDefaults())
 	// "localhost" is looked up in the hosts file first, so a name server cannot move it.
 	if how, err := s.send(t.Context(), "http://localhost:"+portOf(t, server)+"/", nil, ""); how != resultAccepted {
 		t.Errorf("localhost: %s (%v), want %s", how, err, resultAccepted)
@@ -123,7 +124,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 		w.Header().Set("Location", other.URL+"/latest/meta-data")
 		w.WriteHeader(code)
 	})
-	s := newSender(Config{AllowInsecure: true}.withDefaults())
+	s := newPoster(Config{AllowInsecure: true}.withDefaults())
 	for _, code := range []int{301, 302, 303, 307, 308} {
 		if how, err := s.send(t.Context(), server.URL+"/"+strconv.Itoa(code), []byte("{}"), ""); how != resultStatus {
 			t.Errorf("%d: %s (%v), want %s", code, how, err, resultStatus)
@@ -135,7 +136,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 }
 
 func TestNoProxyOfTheEnvironmentIsUsed(t *testing.T) {
-	s := newSender(Config{}.withDefaults())
+	s := newPoster(Config{}.withDefaults())
 	for _, client := range []*http.Client{s.https, s.http} {
 		if client.Transport.(*http.Transport).Proxy != nil {
 			t.Fatal("a proxy would be dialled in place of the target, and dial for us")
@@ -173,7 +174,7 @@ func TestAnswersAreUnderstood(t *testing.T) {
 			w.WriteHeader(a.code)
 			_, _ = io.WriteString(w, a.body)
 		})
-		s := newSender(Config{AllowInsecure: true}.withDefaults())
+		s := newPoster(Config{AllowInsecure: true}.withDefaults())
 		if how, err := s.send(t.Context(), server.URL, []byte(`{}`), "x"); how != a.want {
 			t.Errorf("%s: %s (%v), want %s", what, how, err, a.want)
 		}
@@ -193,7 +194,7 @@ func TestEndlessAnswerIsCut(t *testing.T) {
 		}
 		wrote <- n
 	})
-	s := newSender(Config{AllowInsecure: true}.withDefaults())
+	s := newPoster(Config{AllowInsecure: true}.withDefaults())
 	if how, err := s.send(t.Context(), server.URL, nil, ""); how != resultAccepted {
 		t.Fatalf("%s (%v), want %s", how, err, resultAccepted)
 	}
@@ -219,7 +220,7 @@ func TestReceiversThatDoNotAnswer(t *testing.T) {
 			_ = conn.Close()
 		}
 	})
-	s := newSender(Config{AllowInsecure: true}.withDefaults())
+	s := newPoster(Config{AllowInsecure: true}.withDefaults())
 	for what, c := range map[string]struct {
 		url  string
 		want result
@@ -246,7 +247,7 @@ func TestCertificatesAreVerified(t *testing.T) {
 		t.Error("a request was sent over a connection of an unknown authority")
 	})
 	cfg := Config{Resolver: serveNames("127.0.0.1").resolver(t)}.withDefaults()
-	s := newSender(cfg)
+	s := newPoster(cfg)
 	s.https = newClient(cfg, anyAddress)
 	if how, err := s.send(t.Context(), "https://example.com:"+portOf(t, server), nil, ""); how != resultBroken {
 		t.Fatalf("%s (%v), want %s", how, err, resultBroken)
