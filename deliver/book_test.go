@@ -144,6 +144,21 @@ func (b *book) get(number uint64) *subs.Subscription {
 
 func (b *book) pending(number uint64) uint64 { return b.get(number).Pending }
 
+// counted reads a number under the lock.
+func (b *book) counted(n func() int) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return n()
+}
+
+func (b *book) announced() int { return b.counted(func() int { return len(b.events) }) }
+func (b *book) looked() int    { return b.counted(func() int { return b.looks }) }
+func (b *book) told() int      { return b.counted(func() int { return len(b.commands) }) }
+func (b *book) known() int     { return b.counted(func() int { return len(b.subs) }) }
+func (b *book) linked(number uint64) int {
+	return b.counted(func() int { return len(b.links[number]) })
+}
+
 // count is how many commands of T the log holds.
 func count[T subs.Command](b *book) (n int) {
 	b.mu.Lock()

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 
 	"mainstem/subs"
@@ -17,8 +18,11 @@ import (
 
 // counting fills with bytes that differ from call to call.
 func counting() func([]byte) {
+	var mu sync.Mutex
 	var n byte
 	return func(b []byte) {
+		mu.Lock()
+		defer mu.Unlock()
 		for i := range b {
 			n++
 			b[i] = n

@@ -48,6 +48,7 @@ func (r *receiver) send(ctx context.Context, target string, body []byte, _ strin
 	r.now[origin]++
 	r.all++
 	r.most[origin], r.mostly = max(r.most[origin], r.now[origin]), max(r.mostly, r.all)
+	answer := r.answer
 	r.mu.Unlock()
 	defer func() {
 		r.mu.Lock()
@@ -55,7 +56,7 @@ func (r *receiver) send(ctx context.Context, target string, body []byte, _ strin
 		r.now[origin]--
 		r.all--
 	}()
-	return r.answer(ctx, s)
+	return answer(ctx, s)
 }
 
 func (r *receiver) got() []sending {
@@ -108,6 +109,12 @@ func lead(t *testing.T, b *book, r *receiver, cfg Config) (end func()) {
 	}
 }
 
+// settle lets time go by, and all that comes of it be done.
+func settle(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
 const hook = "https://worker.example.com/hooks"
 
 func TestEachWakeIsDeliveredAndAcked(t *testing.T) {
@@ -115,14 +122,14 @@ func TestEachWakeIsDeliveredAndAcked(t *testing.T) {
 		b, r := newBook(), newReceiver(finish)
 		number := b.webhook(t, "a b/ü", hook, 30*time.Second, "events/1", "events/2")
 		defer lead(t, b, r, Config{})()
-		time.Sleep(time.Minute)
+		settle(time.Minute)
 		if n := len(r.got()); n != 0 {
 			t.Fatalf("%d deliveries with nothing pending", n)
 		}
 		b.append("events/1")
-		time.Sleep(time.Second)
+		settle(time.Second)
 		b.append("events/2")
-		time.Sleep(time.Second)
+		settle(time.Second)
 		sent := r.got()
 		if len(sent) != 2 || b.pending(number) != 0 {
 			t.Fatalf("%d deliveries and %d streams pending, want 2 and none", len(sent), b.pending(number))
@@ -156,9 +163,9 @@ func TestDoneCoversTheSnapshotAlone(t *testing.T) {
 		number := b.webhook(t, "s", hook, 30*time.Second, "events/1")
 		defer lead(t, b, r, Config{})()
 		b.append("events/1")
-		time.Sleep(5 * time.Second)
+		settle(5 * time.Second)
 		b.append("events/1")
-		time.Sleep(6 * time.Second)
+		settle(6 * time.Second)
 		sent := r.got()
 		if len(sent) != 2 || sent[1].Generation != 2 || sent[1].WakeID == sent[0].WakeID {
 			t.Fatalf("%d deliveries, want a second wake: %+v", len(sent), sent)
@@ -166,7 +173,7 @@ func TestDoneCoversTheSnapshotAlone(t *testing.T) {
 		if sent[1].Streams[0].AckedOffset != sent[0].Streams[0].TailOffset {
 			t.Errorf("acked %s, want the first snapshot's tail %s", sent[1].Streams[0].AckedOffset, sent[0].Streams[0].TailOffset)
 		}
-		time.Sleep(time.Minute)
+		settle(time.Minute)
 		if n := len(r.got()); n != 2 || b.pending(number) != 0 {
 			t.Fatalf("%d deliveries and %d pending, want 2 and none", n, b.pending(number))
 		}
@@ -189,7 +196,7 @@ func TestRetriesBackOffWithTheSameWake(t *testing.T) {
 				number := b.webhook(t, "s", hook, 30*time.Second, "events/1")
 				defer lead(t, b, r, Config{Jitter: c.draw})()
 				b.append("events/1")
-				time.Sleep(10 * time.Minute)
+				settle(10 * time.Minute)
 				sent := r.got()
 				for i, pause := range []float64{1, 2, 4, 8, 16, 32, 60, 60} {
 					want := time.Duration(pause * c.share * float64(time.Second))
@@ -207,7 +214,7 @@ func TestRetriesBackOffWithTheSameWake(t *testing.T) {
 				r.mu.Lock()
 				r.answer = finish
 				r.mu.Unlock()
-				time.Sleep(2 * time.Minute)
+				settle(2 * time.Minute)
 				if s := b.get(number); s.Failed || s.Retries != 0 || s.Pending != 0 || s.Generation != 1 {
 					t.Errorf("after success: %+v", s)
 				}
@@ -223,18 +230,18 @@ func TestRetryScheduleOutlivesItsLeader(t *testing.T) {
 		b.webhook(t, "s", hook, 30*time.Second, "events/1")
 		end := lead(t, b, r, Config{})
 		b.append("events/1")
-		time.Sleep(16 * time.Second) // attempts at 0, 1, 3, 7 and 15 s
+		settle(16 * time.Second) // attempts at 0, 1, 3, 7 and 15 s
 		end()
 		if n := len(r.got()); n != 5 {
 			t.Fatalf("%d attempts, want 5", n)
 		}
-		time.Sleep(5 * time.Second)
+		settle(5 * time.Second)
 		defer lead(t, b, r, Config{})()
-		time.Sleep(9 * time.Second)
+		settle(9 * time.Second)
 		if n := len(r.got()); n != 5 {
 			t.Fatalf("%d attempts: the new leader did not wait", n)
 		}
-		time.Sleep(2 * time.Second)
+		settle(2 * time.Second)
 		sent := r.got()
 		if len(sent) != 6 || sent[5].WakeID != sent[0].WakeID {
 			t.Fatalf("%d attempts, want the sixth, of the same wake", len(sent))
@@ -253,16 +260,16 @@ func TestDeposedLeaderSendsNothingMore(t *testing.T) {
 		}
 		end := lead(t, b, r, Config{})
 		b.append("events/1")
-		time.Sleep(time.Second)
+		settle(time.Second)
 		before := time.Now()
 		end()
 		if took := time.Since(before); took != 0 {
 			t.Errorf("ending took %v: deliveries were waited for instead of broken off", took)
 		}
-		sent, told := len(r.got()), len(b.commands)
-		time.Sleep(time.Minute)
-		if len(r.got()) != sent || len(b.commands) != told {
-			t.Fatalf("%d deliveries and %d commands after the end", len(r.got())-sent, len(b.commands)-told)
+		sent, told := len(r.got()), b.told()
+		settle(time.Minute)
+		if len(r.got()) != sent || b.told() != told {
+			t.Fatalf("%d deliveries and %d commands after the end", len(r.got())-sent, b.told()-told)
 		}
 		if sent != 8 {
 			t.Fatalf("%d deliveries were under way, want 8", sent)
@@ -277,11 +284,13 @@ func TestNextLeaderTakesUpWhatWasBeingSent(t *testing.T) {
 		number := b.webhook(t, "s", hook, 10*time.Minute, "events/1")
 		end := lead(t, b, r, Config{})
 		b.append("events/1")
-		time.Sleep(time.Second)
+		settle(time.Second)
 		end()
+		r.mu.Lock()
 		r.answer = finish
+		r.mu.Unlock()
 		defer lead(t, b, r, Config{})()
-		time.Sleep(time.Second)
+		settle(time.Second)
 		sent := r.got()
 		if len(sent) != 2 || sent[1].WakeID != sent[0].WakeID || sent[1].Generation != 1 {
 			t.Fatalf("deliveries: %+v; want the same wake twice", sent)
@@ -328,7 +337,7 @@ func TestLostAnswersOfTheLogAreMadeUpFor(t *testing.T) {
 					}
 					defer lead(t, b, r, Config{})()
 					b.append("events/1")
-					time.Sleep(3 * time.Second)
+					settle(3 * time.Second)
 					if once != 1 {
 						t.Fatal("nothing was lost")
 					}
@@ -347,11 +356,11 @@ func TestLeaseOfASilentReceiverLapses(t *testing.T) {
 		b.webhook(t, "s", hook, 30*time.Second, "events/1")
 		defer lead(t, b, r, Config{})()
 		b.append("events/1")
-		time.Sleep(29 * time.Second)
+		settle(29 * time.Second)
 		if n := len(r.got()); n != 1 {
 			t.Fatalf("%d deliveries within the lease, want 1", n)
 		}
-		time.Sleep(2 * time.Second)
+		settle(2 * time.Second)
 		sent := r.got()
 		if len(sent) != 2 || sent[1].Generation != 2 || sent[1].WakeID == sent[0].WakeID {
 			t.Fatalf("%d deliveries, want a second wake after the lease", len(sent))
@@ -368,7 +377,7 @@ func TestHangingReceiverIsGivenUpWithinItsLease(t *testing.T) {
 			b.webhook(t, "s", hook, lease, "events/1")
 			defer lead(t, b, r, Config{})()
 			b.append("events/1")
-			time.Sleep(most + 2*time.Second)
+			settle(most + 2*time.Second)
 			sent := r.got()
 			if len(sent) < 2 || sent[1].WakeID != sent[0].WakeID || sent[1].Generation != 1 {
 				t.Fatalf("lease %v: deliveries %+v, want the same wake again", lease, sent)
@@ -395,7 +404,7 @@ func TestDeliveriesAreBoundedPerTargetAndInAll(t *testing.T) {
 		}
 		defer lead(t, b, r, Config{})()
 		b.append("events/1")
-		time.Sleep(5 * time.Second)
+		settle(5 * time.Second)
 		quickly := 0
 		for _, s := range r.got() {
 			if targetOf(s.url) != "https://slow.example.com:443" {
@@ -405,6 +414,8 @@ func TestDeliveriesAreBoundedPerTargetAndInAll(t *testing.T) {
 		if quickly != quick*each {
 			t.Errorf("%d of %d deliveries to quick targets within 5 s: a slow one holds them up", quickly, quick*each)
 		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
 		for target, n := range r.most {
 			if n > 8 {
 				t.Errorf("%d deliveries at once to %s, want at most 8", n, target)
@@ -426,20 +437,20 @@ func TestPullWakeAnnouncesOncePerGeneration(t *testing.T) {
 		number := b.create(t, "p", subs.Config{Kind: subs.PullWake, WakeStream: "wake/pool", LeaseTTL: 10 * time.Second, Streams: []stream.Name{"events/1"}})
 		defer lead(t, b, r, Config{})()
 		b.append("events/1")
-		time.Sleep(time.Hour)
-		if len(b.events) != 1 || b.get(number).Generation != 1 {
-			t.Fatalf("%d events in generation %d, want 1 and 1: nobody has claimed yet", len(b.events), b.get(number).Generation)
+		settle(time.Hour)
+		if b.announced() != 1 || b.get(number).Generation != 1 {
+			t.Fatalf("%d events in generation %d, want 1 and 1: nobody has claimed yet", b.announced(), b.get(number).Generation)
 		}
 		if _, err := propose(t.Context(), b, subs.Claim{ID: "p", Worker: "w1", WakeID: "w_x"}); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(9 * time.Second)
-		if len(b.events) != 1 {
-			t.Fatalf("%d events while a worker holds the lease, want 1", len(b.events))
+		settle(9 * time.Second)
+		if b.announced() != 1 {
+			t.Fatalf("%d events while a worker holds the lease, want 1", b.announced())
 		}
-		time.Sleep(2 * time.Second)
-		if len(b.events) != 2 || b.get(number).Generation != 2 || b.get(number).Holder != "" {
-			t.Fatalf("%d events after the lease, want a second: %+v", len(b.events), b.get(number))
+		settle(2 * time.Second)
+		if b.announced() != 2 || b.get(number).Generation != 2 || b.get(number).Holder != "" {
+			t.Fatalf("%d events after the lease, want a second: %+v", b.announced(), b.get(number))
 		}
 		if n := len(r.got()); n != 0 {
 			t.Fatalf("%d requests for a pull-wake", n)
@@ -456,8 +467,8 @@ func TestStepsGoOnWithoutAPause(t *testing.T) {
 		b.drawn = 5000
 		number := b.create(t, "p", subs.Config{Kind: subs.Webhook, URL: hook, Pattern: "events/*"})
 		defer lead(t, b, newReceiver(finish), Config{})()
-		time.Sleep(time.Second)
-		if n := len(b.links[number]); n != 5000 || b.get(number).Linking {
+		settle(time.Second)
+		if n := b.linked(number); n != 5000 || b.get(number).Linking {
 			t.Fatalf("%d streams linked within a second by %d steps, want 5000", n, count[subs.Step](b))
 		}
 	})
@@ -470,10 +481,10 @@ func TestLoopSleepsWhileNothingIsOwed(t *testing.T) {
 		b.webhook(t, "s", hook, 30*time.Second, "events/1")
 		defer lead(t, b, newReceiver(finish), Config{})()
 		b.append("events/1")
-		time.Sleep(time.Minute)
-		looks := b.looks
-		time.Sleep(time.Hour)
-		if n := b.looks - looks; n > 61 {
+		settle(time.Minute)
+		looks := b.looked()
+		settle(time.Hour)
+		if n := b.looked() - looks; n > 61 {
 			t.Fatalf("looked %d times in an hour of nothing", n)
 		}
 	})
@@ -487,7 +498,7 @@ func TestClockAheadOfTheLogDoesNotSpin(t *testing.T) {
 		b.webhook(t, "s", hook, 30*time.Second, "events/1")
 		defer lead(t, b, r, Config{Now: func() time.Time { return time.Now().Add(5 * time.Second) }})()
 		b.append("events/1")
-		time.Sleep(32 * time.Second)
+		settle(32 * time.Second)
 		if n := count[subs.Lapse](b); n == 0 || n > 30 {
 			t.Fatalf("%d commands to end one lease, want some 25", n)
 		}
@@ -511,13 +522,13 @@ func TestWebhooksWaitForAKeyThatCanSign(t *testing.T) {
 		number := b.webhook(t, "s", hook, 30*time.Second, "events/1")
 		end := lead(t, b, r, Config{})
 		b.append("events/1")
-		time.Sleep(10 * time.Minute)
+		settle(10 * time.Minute)
 		if n := count[subs.Wake](b); n != 0 || len(r.got()) != 0 {
 			t.Fatalf("%d wakes and %d deliveries without a key", n, len(r.got()))
 		}
 		end()
 		defer lead(t, b, r, Config{KeyEncryptionKey: kek})()
-		time.Sleep(time.Second)
+		settle(time.Second)
 		if n := len(r.got()); n != 1 || b.pending(number) != 0 {
 			t.Fatalf("%d deliveries with the key, want 1", n)
 		}
@@ -530,15 +541,15 @@ func TestDeletedSubscriptionIsLeftAlone(t *testing.T) {
 		b.webhook(t, "s", hook, 30*time.Second, "events/1")
 		defer lead(t, b, r, Config{})()
 		b.append("events/1")
-		time.Sleep(500 * time.Millisecond)
+		settle(500 * time.Millisecond)
 		if _, err := propose(t.Context(), b, subs.Delete{ID: "s"}); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Hour)
+		settle(time.Hour)
 		if n := len(r.got()); n != 1 {
 			t.Fatalf("%d deliveries, want the one before the deletion", n)
 		}
-		if len(b.subs) != 0 {
+		if b.known() != 0 {
 			t.Error("the tombstone was not cleaned away")
 		}
 	})
