@@ -44,6 +44,16 @@ func TestAGlobLinkEndsWithItsStreamAndAnExplicitOneStays(t *testing.T) {
 	}
 }
 
+func TestALinkWithoutPendingWorkEndsWithItsStreamToo(t *testing.T) {
+	w := newWorld(t)
+	w.create("e/a", 4)
+	w.subscribe("s", webhook("e/*"))
+	w.drop("e/a")
+	if len(w.links) != 0 {
+		t.Fatalf("links left: %v", w.links)
+	}
+}
+
 func TestAStreamReplacedInOneCommandIsANewOne(t *testing.T) {
 	w := newWorld(t)
 	w.create("e/a", 4)
