@@ -51,7 +51,8 @@ func TestOnlyPublicAddressesAreReached(t *testing.T) {
 
 		"::":                     false,
 		"::1":                    false,
-		"::ffff:10.0.0.1":        false, // mapped
+		"::ffff:8.8.8.8":         true, // mapped: what is dialled is the address within
+		"::ffff:10.0.0.1":        false,
 		"::ffff:127.0.0.1":       false,
 		"::ffff:169.254.169.254": false,
 		"::7f00:1":               false, // compatible

@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"mainstem/stream"
 	"mainstem/subs"
 )
@@ -258,7 +260,8 @@ func TestDeposedLeaderSendsNothingMore(t *testing.T) {
 		for i := range 20 {
 			b.webhook(t, subs.ID(fmt.Sprint(i)), hook, 30*time.Second, "events/1")
 		}
-		end := lead(t, b, r, Config{})
+		registry := prometheus.NewRegistry()
+		end := lead(t, b, r, Config{Metrics: registry})
 		b.append("events/1")
 		settle(time.Second)
 		before := time.Now()
@@ -273,6 +276,49 @@ func TestDeposedLeaderSendsNothingMore(t *testing.T) {
 		}
 		if sent != 8 {
 			t.Fatalf("%d deliveries were under way, want 8", sent)
+		}
+		if n := deliveries(t, registry); n != 0 {
+			t.Fatalf("%v deliveries were counted as ended: they were broken off", n)
+		}
+	})
+}
+
+// deliveries is how many have ended, whatever their result.
+func deliveries(t *testing.T, r *prometheus.Registry) (n float64) {
+	t.Helper()
+	families, err := r.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "mainstem_webhook_deliveries_total" {
+			for _, m := range f.Metric {
+				n += m.Counter.GetValue()
+			}
+		}
+	}
+	return n
+}
+
+// A deposed leader is not done before all that it started is: the next time of
+// leading must find nothing of the last.
+func TestLeadWaitsForWhatItStarted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, r := newBook(), newReceiver(func(context.Context, sending) (result, error) {
+			time.Sleep(10 * time.Second) // deaf to its context
+			return resultDone, nil
+		})
+		number := b.webhook(t, "s", hook, time.Minute, "events/1")
+		end := lead(t, b, r, Config{})
+		b.append("events/1")
+		settle(time.Second)
+		before := time.Now()
+		end()
+		if took := time.Since(before); took < 8*time.Second {
+			t.Fatalf("Lead returned after %v, with a delivery under way", took)
+		}
+		if b.pending(number) == 0 {
+			t.Fatal("a deposed leader told the log of a delivery")
 		}
 	})
 }
