@@ -53,6 +53,11 @@ type linkList struct {
 	links []subs.StreamLink
 }
 
+// idle reports a stream without links that no pattern can have come to match.
+func (l *linkList) idle(epoch uint64) bool {
+	return l != nil && l.epoch == epoch && len(l.links) == 0
+}
+
 var _ subs.View = (*ledger)(nil)
 
 func loadLedger(t *txn) (*ledger, error) {

@@ -30,7 +30,7 @@ type txn struct {
 	runs   []run // writes of the current entry
 	done   []run // of the entries before it in this commit
 	change stream.Change
-	before []*stream.State // of the streams in change, while subscriptions look
+	before []before // of the streams in change, while subscriptions look
 	buf    []byte
 }
 
@@ -94,7 +94,8 @@ func (t *txn) decide(c stream.Command) stream.Result {
 	}
 	t.before = t.before[:0]
 	for i := range t.change.Streams {
-		t.before = append(t.before, t.putStream(&t.change.Streams[i]))
+		s, was := t.putStream(&t.change.Streams[i])
+		t.before = append(t.before, before{s, was})
 	}
 	for _, p := range t.change.Producers {
 		t.producers[producerKey{p.Incarnation, p.ID}] = p.State
@@ -116,7 +117,10 @@ func (t *txn) showSubscriptions(c stream.Command) {
 	name, at, appended := appendedAt(c, &t.change)
 	for i := range t.change.Streams {
 		to := &t.change.Streams[i]
-		seen := subs.Seen{Name: to.Name, Before: t.before[i], Appended: appended && to.Name == name, At: at}
+		if t.before[i].at.links.idle(t.ledger.epoch) {
+			continue // the common case: nobody follows it, and no pattern is new to it
+		}
+		seen := subs.Seen{Name: to.Name, Before: t.before[i].was, Appended: appended && to.Name == name, At: at}
 		if !to.Gone {
 			seen.After = &to.State
 		}
@@ -145,21 +149,27 @@ func appendedAt(c stream.Command, change *stream.Change) (name stream.Name, at u
 	return name, change.Writes[len(change.Writes)-1].Pos, true
 }
 
+// before is a stream of the cache, and what it was.
+type before struct {
+	at  *state
+	was *stream.State
+}
+
 // putStream returns what was before.
-func (t *txn) putStream(c *stream.StreamChange) (before *stream.State) {
-	s := t.states.get(c.Name)
-	before = s.current
+func (t *txn) putStream(c *stream.StreamChange) (s *state, was *stream.State) {
+	s = t.states.get(c.Name)
+	was = s.current
 	if !s.dirty {
 		s.dirty = true
 		t.dirty = append(t.dirty, s)
 	}
 	if c.Gone {
 		s.current = nil
-		return before
+		return s, was
 	}
 	next := c.State
 	s.current = &next
-	return before
+	return s, was
 }
 
 func (t *txn) write(w stream.Write) {

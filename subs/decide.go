@@ -202,7 +202,13 @@ func (d *decision) tail(name stream.Name) stream.Offset {
 	return stream.Offset{}
 }
 
-// firstPending is the stream that an event names.
+// eventLooks bounds the search for a stream that is still pending: events are
+// written while the log waits.
+const eventLooks = 4
+
+// firstPending is the stream that an event names: one that is pending, if one is
+// found soon, else the one that became so last. Workers learn from the claim
+// what there is to do.
 func (d *decision) firstPending(s *Subscription) stream.Name {
 	isPending := func(name stream.Name) bool {
 		l, ok := d.link(s.Number, name)
@@ -211,7 +217,8 @@ func (d *decision) firstPending(s *Subscription) stream.Name {
 	if s.Trigger != "" && isPending(s.Trigger) {
 		return s.Trigger
 	}
-	for after := stream.Name(""); ; {
+	after := stream.Name("")
+	for range eventLooks {
 		names := d.view.LinkedAfter(s.Number, after, stepStreams)
 		for _, name := range names {
 			if isPending(name) {
@@ -219,10 +226,11 @@ func (d *decision) firstPending(s *Subscription) stream.Name {
 			}
 		}
 		if len(names) < stepStreams {
-			return s.Trigger
+			break
 		}
 		after = names[len(names)-1]
 	}
+	return s.Trigger
 }
 
 func (d *decision) putKey(c PutKey) Outcome {
