@@ -31,7 +31,7 @@ var arrows = map[string][]string{
 	"test":                {},
 	"test/harness":        {},
 	"test/chaos":          {}, // the program from outside
-	"test/sim":            {"stream", "subs", "storage", "fsm", "cluster", "cluster/clustertest", "deliver", "httpapi"},
+	"test/sim":            {"stream", "storage", "fsm", "cluster", "cluster/clustertest", "httpapi"},
 }
 
 // strangers lists what a package may not know, by the import that would show

@@ -17,9 +17,9 @@ import (
 type ledger struct {
 	txn      *txn
 	byNumber map[uint64]*subs.Subscription
-	byID     map[subs.ID]uint64 // of those that are not deleted
-	index    subs.Index         // of their patterns
-	wakes    map[stream.Name]int
+	byID     map[subs.ID]uint64       // of those that are not deleted
+	index    subs.Index               // of their patterns
+	wakes    map[stream.Name][]uint64 // by wake stream, in order
 	keys     []subs.Key
 	// epoch grows with every change of what matches a name. A stream that was
 	// looked at in the current epoch has all its links.
@@ -62,7 +62,7 @@ var _ subs.View = (*ledger)(nil)
 
 func loadLedger(t *txn) (*ledger, error) {
 	l := &ledger{
-		txn: t, byNumber: map[uint64]*subs.Subscription{}, byID: map[subs.ID]uint64{}, wakes: map[stream.Name]int{},
+		txn: t, byNumber: map[uint64]*subs.Subscription{}, byID: map[subs.ID]uint64{}, wakes: map[stream.Name][]uint64{},
 		epoch: 1, dirty: map[uint64]struct{}{}, links: map[linkKey]*linkEdit{},
 	}
 	err := t.engine.EachSubscription(func(number uint64, encoded []byte) error {
@@ -96,8 +96,8 @@ func (l *ledger) register(s *subs.Subscription) {
 	if p, ok := s.Pattern(); ok {
 		l.index.Add(p, s.Number)
 	}
-	if s.Config.WakeStream != "" {
-		l.wakes[s.Config.WakeStream]++
+	if w := s.Config.WakeStream; w != "" {
+		l.wakes[w] = append(l.wakes[w], s.Number) // numbers only grow
 	}
 	l.epoch++
 }
@@ -108,7 +108,8 @@ func (l *ledger) unregister(s *subs.Subscription) {
 		l.index.Remove(p, s.Number)
 	}
 	if w := s.Config.WakeStream; w != "" {
-		if l.wakes[w]--; l.wakes[w] == 0 {
+		l.wakes[w] = slices.DeleteFunc(l.wakes[w], func(number uint64) bool { return number == s.Number })
+		if len(l.wakes[w]) == 0 {
 			delete(l.wakes, w)
 		}
 	}
@@ -277,7 +278,10 @@ func (l *ledger) Unlinked(name stream.Name, afresh bool) []uint64 {
 }
 
 // WakeStream implements subs.View.
-func (l *ledger) WakeStream(name stream.Name) bool { return l.wakes[name] > 0 }
+func (l *ledger) WakeStream(name stream.Name) bool { return len(l.wakes[name]) > 0 }
+
+// WokenBy implements subs.View.
+func (l *ledger) WokenBy(name stream.Name) []uint64 { return l.wakes[name] }
 
 // Stream implements subs.View.
 func (l *ledger) Stream(name stream.Name) *stream.State { return l.txn.Stream(name) }

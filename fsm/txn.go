@@ -117,16 +117,15 @@ func (t *txn) showSubscriptions(c stream.Command) {
 	name, at, appended := appendedAt(c, &t.change)
 	for i := range t.change.Streams {
 		to := &t.change.Streams[i]
-		if t.before[i].at.links.idle(t.ledger.epoch) {
-			continue // the common case: nobody follows it, and no pattern is new to it
-		}
 		seen := subs.Seen{Name: to.Name, Before: t.before[i].was, Appended: appended && to.Name == name, At: at}
 		if !to.Gone {
 			seen.After = &to.State
 		}
-		if seen.Matters() {
-			t.ledger.observe(seen)
+		// The common case first: nobody follows it, and no pattern is new to it.
+		if !seen.Ended() && t.before[i].at.links.idle(t.ledger.epoch) || !seen.Matters() {
+			continue
 		}
+		t.ledger.observe(seen)
 	}
 }
 

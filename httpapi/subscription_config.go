@@ -235,7 +235,7 @@ func orNull[T ~string](v T) *T {
 }
 
 // listSubscriptions is an addition to the specification, for operators. Above
-// the limit, ?after= with the last id goes on.
+// the limit, ?after= with the answer's next goes on.
 func (s *Server) listSubscriptions(c echo.Context) error {
 	r := c.Request()
 	v, err := s.vantage(r, c.Response().Header())

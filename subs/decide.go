@@ -30,6 +30,9 @@ type View interface {
 	Unlinked(name stream.Name, afresh bool) []uint64
 	// WakeStream reports the wake stream of some subscription.
 	WakeStream(name stream.Name) bool
+	// WokenBy returns the subscriptions whose wake stream it is, in order of their
+	// numbers.
+	WokenBy(name stream.Name) []uint64
 
 	// Stream returns nil when there is none.
 	Stream(stream.Name) *stream.State

@@ -18,6 +18,12 @@ func (s *Seen) Matters() bool {
 		s.Before.Incarnation != s.After.Incarnation || s.Before.Deleted != s.After.Deleted
 }
 
+// Ended reports that what was at the path is gone, whether or not there is
+// another stream now.
+func (s *Seen) Ended() bool {
+	return s.After == nil || s.After.Deleted || s.Before != nil && s.Before.Incarnation != s.After.Incarnation
+}
+
 // Observe fills c, which must be empty, with what a change of a stream does to
 // subscriptions. Links by glob end with the stream; explicit ones stay, and what
 // comes at the path later is all new to them. A stream that is appended to and
@@ -26,8 +32,10 @@ func (s *Seen) Matters() bool {
 // The View must show the stream as it is after the change.
 func Observe(v View, now stream.Time, seen Seen, c *Change) {
 	d := decision{view: v, now: now, change: c}
-	ended := seen.After == nil || seen.After.Deleted ||
-		seen.Before != nil && seen.Before.Incarnation != seen.After.Incarnation
+	ended := seen.Ended()
+	if ended && v.WakeStream(seen.Name) {
+		d.loseEvents(seen.Name)
+	}
 	unlinked := false
 	for _, l := range v.LinksOf(seen.Name) {
 		was, is := l.Link.pending(seen.Before), l.Link.pending(seen.After)
@@ -60,6 +68,16 @@ func Observe(v View, now stream.Time, seen Seen, c *Change) {
 		if s := d.edit(number); s != nil {
 			d.count(s, seen.Name, false, before.pending(seen.After))
 			c.Links = append(c.Links, LinkChange{Number: number, Name: seen.Name, Link: before})
+		}
+	}
+}
+
+// loseEvents ends wakes whose event went with its stream before anybody claimed
+// them: pending work begins another, when there is a stream to announce it in.
+func (d *decision) loseEvents(wakeStream stream.Name) {
+	for _, number := range d.view.WokenBy(wakeStream) {
+		if s := d.view.Subscription(number); s != nil && s.Phase == Announced {
+			d.edit(number).end()
 		}
 	}
 }

@@ -321,6 +321,26 @@ func TestABadWakeStreamFailsIsRetriedAndHeals(t *testing.T) {
 	}
 }
 
+func TestAWakeWhoseEventIsLostBeginsAnew(t *testing.T) {
+	w := newWorld(t)
+	w.create("wake/pool", 0)
+	w.create("e/a", 0)
+	n, held := w.subscribe("s", pull("e/*")), w.subscribe("held", pull("e/*"))
+	w.add("e/a", 1)
+	w.must(0, Wake{Number: n, WakeID: "w1"})
+	w.must(0, Wake{Number: held, WakeID: "w2"})
+	w.must(0, Claim{ID: "held", Worker: "one", WakeID: "x"})
+	w.drop("wake/pool")
+	if s := w.subs[n]; s.WakeID != "" || w.subs[held].Holder != "one" {
+		t.Fatalf("got %+v and %+v; want the unclaimed wake ended, and the claim kept", s, w.subs[held])
+	}
+	w.must(0, Wake{Number: n, WakeID: "w3"})
+	w.create("wake/pool", 0)
+	if out := w.must(2*time.Second, Wake{Number: n, WakeID: "w4"}); !out.Woke || out.Generation != 2 || len(w.events) != 3 {
+		t.Fatalf("got %+v and %d events, want one in the new stream", out, len(w.events))
+	}
+}
+
 func TestAWakeStreamIsLinkedByNameOnlyAndNeverToItsOwn(t *testing.T) {
 	w := newWorld(t)
 	w.create("wake/pool", 0)

@@ -96,6 +96,15 @@ func (w *world) WakeStream(name stream.Name) bool {
 	return false
 }
 
+func (w *world) WokenBy(name stream.Name) (numbers []uint64) {
+	for _, number := range slices.Sorted(maps.Keys(w.subs)) {
+		if s := w.subs[number]; !s.Deleted && s.Config.WakeStream == name {
+			numbers = append(numbers, number)
+		}
+	}
+	return numbers
+}
+
 func (w *world) apply(c *Change) {
 	w.drawn = max(w.drawn, c.Drawn)
 	for _, s := range c.Subscriptions {
