@@ -251,7 +251,7 @@ func TestAWorkerClaimsAcksAndIsFenced(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			a := ack(beat, headers...)
 			a.refused(t, 401, "TOKEN_INVALID")
-			a.want(t, 401, "WWW-Authenticate", "Bearer")
+			a.want(t, 401, "WWW-Authenticate", `Bearer realm="mainstem"`)
 		})
 	}
 	do(s, "POST", controlled+"p/ack?token="+strings.TrimPrefix(token, "Bearer "), beat).refused(t, 401, "TOKEN_INVALID")

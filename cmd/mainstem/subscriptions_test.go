@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// send carries out one request and returns its status.
-func send(t *testing.T, method, url, body string) int {
+// request carries out one request and returns its status.
+func request(t *testing.T, method, url, body string) int {
 	t.Helper()
 	req, err := http.NewRequest(method, url, strings.NewReader(body))
 	if err != nil {
@@ -29,10 +29,10 @@ func TestSubscriptionsFromTheCommandLine(t *testing.T) {
 	_, base := dev(t)
 	root := strings.TrimSuffix(base, "/v1/stream")
 	const body = `{"type":"pull-wake","pattern":"jobs/*","wake_stream":"wake/none","lease_ttl_ms":5000,"description":"night shift"}`
-	if got := send(t, "PUT", base+"/__ds/subscriptions/night%2Fshift", body); got != 201 {
+	if got := request(t, "PUT", base+"/__ds/subscriptions/night%2Fshift", body); got != 201 {
 		t.Fatalf("the subscription was answered %d", got)
 	}
-	if got := send(t, "PUT", base+"/jobs/1", `[1]`); got != 201 {
+	if got := request(t, "PUT", base+"/jobs/1", `[1]`); got != 201 {
 		t.Fatalf("the stream was answered %d", got)
 	}
 	ask := func(args ...string) (string, int) {
