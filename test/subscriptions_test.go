@@ -179,6 +179,9 @@ func TestRetryScheduleOutlivesTheClusterThatMadeIt(t *testing.T) {
 		if d.WakeID != sent[0].WakeID || d.Generation != 1 {
 			t.Errorf("attempt %d is of wake %s and generation %d, want those of the first", i, d.WakeID, d.Generation)
 		}
+		if d.kid != sent[0].kid {
+			t.Errorf("attempt %d is signed by %s, want %s: the key is made once", i, d.kid, sent[0].kid)
+		}
 	}
 	receiver.check(t)
 	var pauses []time.Duration
