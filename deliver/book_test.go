@@ -28,6 +28,7 @@ type book struct {
 	commands []subs.Command
 	events   []subs.Event
 	looks    int                      // how often Due was asked
+	agreed   int                      // attempts that the log has agreed to
 	lose     func(subs.Command) error // the answer, after the command was carried out
 	drop     func(subs.Command) error // the command itself
 }
@@ -62,6 +63,12 @@ func (b *book) Submit(ctx context.Context, c stream.Command) (stream.Result, err
 	var change subs.Change
 	result := subs.Decide(view{b}, stream.TimeOf(time.Now()), cmd, &change)
 	b.commands = append(b.commands, cmd)
+	switch cmd.(type) {
+	case subs.Wake, subs.Attempt:
+		if result.Refusal == nil && result.Outcome.Woke {
+			b.agreed++
+		}
+	}
 	b.carryOut(&change)
 	if b.lose != nil {
 		if err := b.lose(cmd); err != nil {
@@ -272,6 +279,14 @@ func (v view) LinkedAfter(number uint64, after stream.Name, limit int) (names []
 }
 func (v view) Unlinked(stream.Name, bool) []uint64 { return nil }
 func (v view) WakeStream(stream.Name) bool         { return false }
+func (v view) WokenBy(name stream.Name) (numbers []uint64) {
+	for _, number := range slices.Sorted(maps.Keys(v.subs)) {
+		if v.subs[number].Config.WakeStream == name {
+			numbers = append(numbers, number)
+		}
+	}
+	return numbers
+}
 func (v view) Stream(name stream.Name) *stream.State {
 	return v.streams[name]
 }

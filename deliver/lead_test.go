@@ -300,6 +300,66 @@ func deliveries(t *testing.T, r *prometheus.Registry) (n float64) {
 	return n
 }
 
+// A leader that does not know yet that it is none sends nothing that the log has
+// not agreed to, and what it learns does not count when it is late.
+func TestTwoLeadersSendOnlyWhatTheLogAgreedTo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBook()
+		calls := 0
+		r := newReceiver(nil)
+		r.answer = func(ctx context.Context, s sending) (result, error) {
+			r.mu.Lock()
+			calls++
+			turn := calls % 5
+			r.mu.Unlock()
+			switch turn {
+			case 0:
+				return resultStatus, errors.New("the receiver answered 500")
+			case 1:
+				return take(3*time.Second, resultDone)(ctx, s)
+			case 2:
+				return take(time.Hour, resultDone)(ctx, s)
+			case 3:
+				return resultAccepted, nil
+			}
+			return resultDone, nil
+		}
+		var numbers []uint64
+		for i := range 20 {
+			numbers = append(numbers, b.webhook(t, subs.ID(fmt.Sprint(i)), fmt.Sprintf("https://h%d.example.com/", i), 5*time.Second, "events/1", "events/2"))
+		}
+		endOld := lead(t, b, r, Config{})
+		other := counting()
+		endNew := lead(t, b, r, Config{Random: func(p []byte) { other(p); p[0] ^= 0x80 }})
+		defer endNew()
+		for range 200 {
+			b.append("events/1")
+			b.append("events/2")
+			settle(150 * time.Millisecond)
+		}
+		endOld()
+		settle(10 * time.Minute)
+		for _, number := range numbers {
+			if b.pending(number) != 0 {
+				t.Errorf("subscription %d has pending data ten minutes after the last append", number)
+			}
+		}
+		sent, wakes := r.got(), map[string]string{}
+		for _, s := range sent {
+			key := fmt.Sprint(s.SubscriptionID, "/", s.Generation)
+			if before, ok := wakes[key]; ok && before != s.WakeID {
+				t.Errorf("%s was sent as %s and as %s", key, before, s.WakeID)
+			}
+			wakes[key] = s.WakeID
+		}
+		agreed := b.counted(func() int { return b.agreed })
+		if len(sent) > agreed || len(sent) < 100 {
+			t.Errorf("%d requests for %d agreed attempts", len(sent), agreed)
+		}
+		t.Logf("%d requests, %d agreed attempts, %d generations", len(sent), agreed, len(wakes))
+	})
+}
+
 // A deposed leader is not done before all that it started is: the next time of
 // leading must find nothing of the last.
 func TestLeadWaitsForWhatItStarted(t *testing.T) {
