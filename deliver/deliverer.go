@@ -75,6 +75,13 @@ func (d *Deliverer) NewWakeID() string {
 	return "w_" + hex.EncodeToString(b)
 }
 
+// CanMint returns why this node cannot make tokens: the signing key is sealed, and
+// this node does not open it, or there is none and no leader to make one.
+func (d *Deliverer) CanMint(ctx context.Context) error {
+	_, err := d.keys.ensure(ctx)
+	return err
+}
+
 // Mint returns a token for a wake or a claim, and makes the first signing key.
 func (d *Deliverer) Mint(ctx context.Context, number, generation uint64) (token string, err error) {
 	key, err := d.keys.ensure(ctx)

@@ -310,6 +310,9 @@ func TestNodeWithoutTheKeyEncryptionKeySaysSo(t *testing.T) {
 	d, _ := signer(t, store, Config{KeyEncryptionKey: []byte(strings.Repeat("k", 32))})
 	token := mint(t, d, 7, 3)
 	without, _ := signer(t, store, Config{})
+	if err := without.CanMint(t.Context()); !errors.Is(err, errSealed) || d.CanMint(t.Context()) != nil {
+		t.Errorf("may mint: %v, want %v", err, errSealed)
+	}
 	if _, err := without.Mint(t.Context(), 7, 3); !errors.Is(err, errSealed) {
 		t.Errorf("%v, want %v", err, errSealed)
 	}

@@ -47,7 +47,7 @@ func (s *Server) claim(c echo.Context, id subs.ID) error {
 		return no
 	}
 	ctx := c.Request().Context()
-	if _, err := s.cfg.Webhooks.ActiveKid(ctx); err != nil { // before anything is claimed: without a key there is no token
+	if err := s.cfg.Webhooks.CanMint(ctx); err != nil { // before anything is claimed: a claim without its token helps nobody
 		return keysUnavailable(err)
 	}
 	out, err := s.decide(ctx, subs.Claim{ID: id, Worker: worker, WakeID: s.cfg.Webhooks.NewWakeID()})

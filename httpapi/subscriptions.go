@@ -26,6 +26,8 @@ type Subscriptions interface {
 type Webhooks interface {
 	CheckURL(raw string) *subs.Refusal
 	NewWakeID() string
+	// CanMint returns why no token can be made here, nil when one can.
+	CanMint(ctx context.Context) error
 	// Mint makes the bearer token of one wake.
 	Mint(ctx context.Context, number, generation uint64) (token string, err error)
 	// Verify returns the generation that a token was made for. A *subs.Refusal

@@ -56,6 +56,7 @@ func (k *notary) Verify(_ context.Context, token string, number uint64) (generat
 }
 
 func (k *notary) JWKS(context.Context) ([]byte, error)      { return []byte(`{"keys":[]}`), k.err }
+func (k *notary) CanMint(context.Context) error             { return k.err }
 func (k *notary) ActiveKid(context.Context) (string, error) { return "ds_1", k.err }
 
 const controlled = "/v1/stream/__ds/subscriptions/"

@@ -31,6 +31,11 @@ func TestSealedKeySignsOnlyWhereItOpens(t *testing.T) {
 	receiver := startReceiver(t, calls, func(w http.ResponseWriter, _ hookDelivery) { _, _ = io.WriteString(w, `{"done":true}`) })
 	calls.must(t, 201, http.MethodPut, subscription("s"), map[string]any{
 		"type": "webhook", "streams": []string{"work/1"}, "webhook": map[string]string{"url": receiver.url}})
+	if a, err := n.Client().Create("wake/pool", harness.Headers("Content-Type", "application/json"), ""); err != nil || a.Status != 201 {
+		t.Fatalf("create the wake stream: %s (%v)", a, err)
+	}
+	calls.must(t, 201, http.MethodPut, subscription("p"), map[string]any{
+		"type": "pull-wake", "streams": []string{"work/1"}, "wake_stream": "wake/pool", "lease_ttl_ms": 600_000})
 	appendOne := func() {
 		t.Helper()
 		if a, err := n.Client().Append("work/1", harness.Headers("Content-Type", text), "data"); err != nil || a.Status != 204 {
@@ -65,12 +70,17 @@ func TestSealedKeySignsOnlyWhereItOpens(t *testing.T) {
 	if keys, err := receiver.fetchKeys(t.Context()); err != nil || len(keys) != 1 {
 		t.Errorf("%d keys are served (%v), want 1: the public half needs no key", len(keys), err)
 	}
+	worker := map[string]string{"worker": "w1"}
+	if status, _, err := calls.once(t.Context(), n, http.MethodPost, subscription("p")+"/claim", "", worker); err != nil || status != 503 {
+		t.Errorf("a claim on a node that makes no tokens: %d (%v), want 503", status, err)
+	}
 	if log := n.Log(); !strings.Contains(log, "this node cannot sign") || strings.Count(log, "this node cannot sign") > 1 {
 		t.Errorf("the log does not say once that webhooks wait:\n%s", log)
 	}
 
 	restart("--webhooks-allow-insecure", "--webhooks-key-encryption-key-file", file)
 	delivered(2)
+	calls.must(t, 200, http.MethodPost, subscription("p")+"/claim", worker) // the lease was not given away before
 	sent := receiver.got()
 	if sent[0].kid != sent[1].kid {
 		t.Errorf("signed by %s and then by %s, want one key", sent[0].kid, sent[1].kid)
