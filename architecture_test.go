@@ -19,14 +19,16 @@ const module = "mainstem"
 var arrows = map[string][]string{
 	"stream":              {},
 	"storage":             {"stream"},
-	"fsm":                 {"stream", "storage"},
+	"subs":                {"stream"},
+	"deliver":             {"stream", "subs"},
+	"fsm":                 {"stream", "storage", "subs"},
 	"cluster":             {"stream"},
 	"cluster/clustertest": {"stream", "cluster"},
 	"auth":                {"stream"},
 	"client":              {"stream"},
 	"recovery":            {"storage", "cluster"},
-	"httpapi":             {"stream", "auth"},
-	"cmd/mainstem":        {"stream", "storage", "fsm", "cluster", "auth", "httpapi", "client", "scrub", "recovery"},
+	"httpapi":             {"stream", "subs", "auth"},
+	"cmd/mainstem":        {"stream", "subs", "storage", "fsm", "cluster", "deliver", "auth", "httpapi", "client", "scrub", "recovery"},
 	"scrub":               {"stream", "storage"},
 	"test":                {},
 	"test/harness":        {},
@@ -46,6 +48,8 @@ var strangers = map[string][]string{
 	"auth":     {"github.com/labstack/echo/v4", "github.com/hashicorp/raft", "github.com/cockroachdb/pebble/v2", "github.com/hashicorp/memberlist"},
 	"scrub":    {"os", "net", "net/http", "github.com/hashicorp/raft", "github.com/hashicorp/memberlist", "github.com/labstack/echo/v4"},
 	"httpapi":  {"os", "io/fs", "github.com/hashicorp/raft", "github.com/cockroachdb/pebble/v2", "github.com/hashicorp/memberlist"},
+	"subs":     {"os", "net", "net/http", "io/fs", "math/rand", "math/rand/v2", "crypto/rand", "log", "log/slog", "sync", "github.com/hashicorp/raft", "github.com/cockroachdb/pebble/v2"},
+	"deliver":  {"io/fs", "github.com/hashicorp/raft", "github.com/cockroachdb/pebble/v2", "github.com/labstack/echo/v4"},
 }
 
 func TestPackagesImportOnlyAlongTheArrows(t *testing.T) {
@@ -151,7 +155,7 @@ func untidy(fset *token.FileSet, f *ast.File, dir string, funcMax int) (complain
 		case *ast.SelectorExpr:
 			x, ok := n.X.(*ast.Ident)
 			clock := ok && x.Name == "time" && (n.Sel.Name == "Now" || n.Sel.Name == "Since")
-			if clock && (dir == "stream" || dir == "fsm") {
+			if clock && (dir == "stream" || dir == "subs" || dir == "fsm") {
 				complain(n.Pos(), "the clock comes in with the command, not from time."+n.Sel.Name)
 			}
 		}

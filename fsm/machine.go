@@ -39,6 +39,7 @@ type Config struct {
 type Machine struct {
 	engine    *storage.Engine
 	heads     *heads
+	registry  *registry
 	applied   *applied
 	committed func(index, term uint64)
 	marked    func(index uint64, m stream.Mark, v *storage.View)
@@ -73,8 +74,9 @@ func New(engine *storage.Engine, cfg Config) (*Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Machine{
+	m := &Machine{
 		engine:    engine,
+		registry:  newRegistry(),
 		heads:     newHeads(engine, cfg.CachedStreams, cfg.TailBytes),
 		applied:   newApplied(engine.Globals().Applied),
 		committed: cfg.Committed,
@@ -82,7 +84,9 @@ func New(engine *storage.Engine, cfg Config) (*Machine, error) {
 		damaged:   cfg.Damaged,
 		log:       cfg.Log,
 		txn:       txn,
-	}, nil
+	}
+	m.registry.load(txn.ledger)
+	return m, nil
 }
 
 // Apply implements raft.FSM.
@@ -164,7 +168,11 @@ func (m *Machine) applyEnvelope(envelope []byte) ([]stream.Result, error) {
 			results = append(results, stream.Result{Rejection: &stream.Rejection{Code: stream.OutcomeUnknown}})
 			continue
 		}
-		results = append(results, t.decide(c))
+		result, err := t.judge(c)
+		if err != nil {
+			return nil, err
+		}
+		results = append(results, result)
 	}
 	if verdict == stream.Fresh {
 		t.sessions.keep(header, t.globals.Now, results, t.batch)
@@ -179,6 +187,7 @@ func (m *Machine) commit() {
 		panic(fmt.Sprintf("fsm: cannot write the copy: %v", err))
 	}
 	m.heads.publish(changed, m.txn.done)
+	m.registry.publish(m.txn.ledger)
 	m.txn.settle()
 	m.applied.reach(m.txn.globals.Applied)
 }

@@ -13,6 +13,7 @@ type state struct {
 	current *stream.State // nil when there is none; replaced, never written
 	indexed stream.Time   // where the expiry index on disk has it
 	dirty   bool          // differs from the disk
+	links   *linkList     // of subscriptions; nil when nobody has asked
 }
 
 // states caches streams in two generations: when the young one is full it

@@ -6,6 +6,7 @@ import (
 
 	"mainstem/storage"
 	"mainstem/stream"
+	"mainstem/subs"
 )
 
 // txn collects the changes of log entries until they are committed together,
@@ -22,6 +23,7 @@ type txn struct {
 
 	sessions  *sessions
 	states    *states
+	ledger    *ledger
 	dirty     []*state // in order of first change
 	producers map[producerKey]stream.ProducerState
 
@@ -29,6 +31,7 @@ type txn struct {
 	done   []run         // of the entries before it in this commit
 	marks  []stream.Mark // of the current entry
 	change stream.Change
+	before []before // of the streams in change, while subscriptions look
 	buf    []byte
 }
 
@@ -55,20 +58,32 @@ func newTxn(engine *storage.Engine, cachedStreams int) (*txn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load sessions: %w", err)
 	}
-	return &txn{
+	t := &txn{
 		engine:    engine,
 		batch:     engine.NewBatch(),
 		globals:   engine.Globals(),
 		sessions:  sessions,
 		states:    newStates(engine, cachedStreams),
 		producers: map[producerKey]stream.ProducerState{},
-	}, nil
+	}
+	if t.ledger, err = loadLedger(t); err != nil {
+		return nil, fmt.Errorf("load subscriptions: %w", err)
+	}
+	return t, nil
 }
 
 // begin starts an envelope stamped at.
 func (t *txn) begin(at stream.Time) { t.globals.Now = max(t.globals.Now, at) }
 
-// decide lets the rules judge c and keeps what they decide.
+// judge gives c to the rules that know it.
+func (t *txn) judge(c stream.Command) (stream.Result, error) {
+	if c, ok := c.(stream.Control); ok {
+		return t.ledger.decide(c.Body)
+	}
+	return t.decide(c), nil
+}
+
+// decide lets the rules of streams judge c and keeps what they decide.
 func (t *txn) decide(c stream.Command) stream.Result {
 	t.change.Reset()
 	result := stream.Decide(t, t.globals.Now, c, &t.change)
@@ -81,8 +96,10 @@ func (t *txn) decide(c stream.Command) stream.Result {
 	if mark, ok := c.(stream.Mark); ok {
 		t.marks = append(t.marks, mark)
 	}
+	t.before = t.before[:0]
 	for i := range t.change.Streams {
-		t.putStream(&t.change.Streams[i])
+		s, was := t.putStream(&t.change.Streams[i])
+		t.before = append(t.before, before{s, was})
 	}
 	for _, p := range t.change.Producers {
 		t.producers[producerKey{p.Incarnation, p.ID}] = p.State
@@ -93,21 +110,69 @@ func (t *txn) decide(c stream.Command) stream.Result {
 	for _, incarnation := range t.change.Dropped {
 		t.drop(incarnation)
 	}
+	if len(t.ledger.byID) > 0 {
+		t.showSubscriptions(c)
+	}
 	return result
 }
 
-func (t *txn) putStream(c *stream.StreamChange) {
-	s := t.states.get(c.Name)
+// showSubscriptions tells them what has become of the streams in change.
+func (t *txn) showSubscriptions(c stream.Command) {
+	name, at, appended := appendedAt(c, &t.change)
+	for i := range t.change.Streams {
+		to := &t.change.Streams[i]
+		seen := subs.Seen{Name: to.Name, Before: t.before[i].was, Appended: appended && to.Name == name, At: at}
+		if !to.Gone {
+			seen.After = &to.State
+		}
+		// The common case first: nobody follows it, and no pattern is new to it.
+		if !seen.Ended() && t.before[i].at.links.idle(t.ledger.epoch) || !seen.Matters() {
+			continue
+		}
+		t.ledger.observe(seen)
+	}
+}
+
+// appendedAt returns where the data that a command brought begins. What a fork
+// takes of its source's next append is none.
+func appendedAt(c stream.Command, change *stream.Change) (name stream.Name, at uint64, ok bool) {
+	n := len(change.Writes)
+	switch c := c.(type) {
+	case stream.Append:
+		name = c.Name
+	case stream.Create:
+		name = c.Name
+		if c.Fork != nil && c.Fork.SubOffset > 0 && n > 0 {
+			n--
+		}
+	}
+	if n == 0 {
+		return name, 0, false
+	}
+	return name, change.Writes[len(change.Writes)-1].Pos, true
+}
+
+// before is a stream of the cache, and what it was.
+type before struct {
+	at  *state
+	was *stream.State
+}
+
+// putStream returns what was before.
+func (t *txn) putStream(c *stream.StreamChange) (s *state, was *stream.State) {
+	s = t.states.get(c.Name)
+	was = s.current
 	if !s.dirty {
 		s.dirty = true
 		t.dirty = append(t.dirty, s)
 	}
 	if c.Gone {
 		s.current = nil
-		return
+		return s, was
 	}
 	next := c.State
 	s.current = &next
+	return s, was
 }
 
 func (t *txn) write(w stream.Write) {
@@ -162,6 +227,7 @@ func (t *txn) commit() ([]published, error) {
 		t.batch.PutProducer(key.incarnation, key.id, t.buf)
 	}
 	clear(t.producers)
+	t.ledger.stage(t.batch)
 	if err := t.engine.Commit(t.batch, t.globals); err != nil {
 		return nil, fmt.Errorf("commit entry %d: %w", t.globals.Applied, err)
 	}

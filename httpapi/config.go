@@ -33,6 +33,10 @@ type Config struct {
 	LiveReadersMax       int           // long-polls and SSE connections at once, 429 above; 100000
 	CORSOrigins          []string      // that browsers may call from; "*"
 	Access               Access        // who may do what; nil lets everyone do everything
+	PublicURL            string        // scheme and host by which clients reach the cluster; what a request used
+
+	Subscriptions Subscriptions // none: calls under __ds are answered 404
+	Webhooks      Webhooks      // needed with Subscriptions
 
 	Damaged <-chan struct{} // closed when the local copy must not be read any more; never
 

@@ -26,6 +26,7 @@ const (
 	opHealth
 	opMetrics
 	opStatus
+	opControl
 	opOther
 	opEnd
 )
@@ -42,6 +43,7 @@ var operationNames = [opEnd]string{
 	opHealth:    "health",
 	opMetrics:   "metrics",
 	opStatus:    "status",
+	opControl:   "subscriptions",
 	opOther:     "other",
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"mainstem/stream"
+	"mainstem/subs"
 )
 
 // problem is an answer of this package that is no stream.Rejection.
@@ -33,18 +34,21 @@ type problemBody struct {
 	Reason   string `json:"reason"`
 	Detail   string `json:"detail"`
 	Instance string `json:"instance"`
+	// Error is the specification's own, for calls about subscriptions (§7).
+	Error *refusalBody `json:"error,omitempty"`
 }
 
 // Problems that need no further words.
 var (
-	errNoRoute  = &problem{answer: answer{http.StatusNotFound, codeNotFound, "NO_ROUTE"}, detail: "nothing is served at this path; streams live below the base path"}
-	errReserved = &problem{answer: answer{http.StatusNotFound, codeNotFound, "RESERVED"}, detail: "__ds is reserved for subscriptions; no stream can be there"}
-	errMethod   = &problem{answer: answer{http.StatusMethodNotAllowed, codeBadRequest, "METHOD_NOT_ALLOWED"}, detail: "this path does not take this method; the Allow header lists those it takes"}
-	errTooLarge = &problem{answer: answer{http.StatusRequestEntityTooLarge, codeTooLarge, "BODY_TOO_LARGE"}, detail: "the body is larger than this server takes; send it in several appends"}
-	errBodyRead = &problem{answer: answer{http.StatusBadRequest, codeBadRequest, "BODY_INCOMPLETE"}, detail: "the body ended before it was complete; nothing was written"}
-	errBodySlow = &problem{answer: answer{http.StatusRequestTimeout, codeBadRequest, "BODY_TIMEOUT"}, detail: "the body came too slowly; nothing was written"}
-	errEncoding = &problem{answer: answer{http.StatusUnsupportedMediaType, codeBadRequest, "CONTENT_ENCODING"}, detail: "the body has a Content-Encoding, which this server does not decode; send it plain"}
-	errCrowded  = &problem{answer: answer{http.StatusTooManyRequests, codeRateLimited, "TOO_MANY_LIVE_READERS"}, detail: "this node has as many live readers as it takes; try again, or another node"}
+	errNoRoute   = &problem{answer: answer{http.StatusNotFound, codeNotFound, "NO_ROUTE"}, detail: "nothing is served at this path; streams live below the base path"}
+	errReserved  = &problem{answer: answer{http.StatusNotFound, codeNotFound, "RESERVED"}, detail: "__ds is reserved for subscriptions; no stream can be there"}
+	errNoControl = &problem{answer: answer{http.StatusNotFound, codeNotFound, "NO_ROUTE"}, detail: "nothing is served at this path; calls about subscriptions are at __ds/subscriptions/ID and below it, and the keys at __ds/jwks.json"}
+	errMethod    = &problem{answer: answer{http.StatusMethodNotAllowed, codeBadRequest, "METHOD_NOT_ALLOWED"}, detail: "this path does not take this method; the Allow header lists those it takes"}
+	errTooLarge  = &problem{answer: answer{http.StatusRequestEntityTooLarge, codeTooLarge, "BODY_TOO_LARGE"}, detail: "the body is larger than this server takes; send it in several appends"}
+	errBodyRead  = &problem{answer: answer{http.StatusBadRequest, codeBadRequest, "BODY_INCOMPLETE"}, detail: "the body ended before it was complete; nothing was written"}
+	errBodySlow  = &problem{answer: answer{http.StatusRequestTimeout, codeBadRequest, "BODY_TIMEOUT"}, detail: "the body came too slowly; nothing was written"}
+	errEncoding  = &problem{answer: answer{http.StatusUnsupportedMediaType, codeBadRequest, "CONTENT_ENCODING"}, detail: "the body has a Content-Encoding, which this server does not decode; send it plain"}
+	errCrowded   = &problem{answer: answer{http.StatusTooManyRequests, codeRateLimited, "TOO_MANY_LIVE_READERS"}, detail: "this node has as many live readers as it takes; try again, or another node"}
 )
 
 // malformed is a 400 for what a client wrote.
@@ -104,7 +108,10 @@ func (s *Server) fail(c echo.Context, err error) {
 	}
 	var no *stream.Rejection
 	var p *problem
+	var refused *subs.Refusal
 	switch {
+	case errors.As(err, &refused):
+		s.refuse(c, refused)
 	case errors.As(err, &no):
 		addRejectionHeaders(res.Header(), no)
 		s.writeProblem(c, answerOf(no.Code), no.Error())
@@ -122,9 +129,13 @@ func (s *Server) fail(c echo.Context, err error) {
 }
 
 func (s *Server) writeProblem(c echo.Context, a answer, detail string) {
+	s.writeProblemWith(c, a, detail, nil)
+}
+
+func (s *Server) writeProblemWith(c echo.Context, a answer, detail string, refused *refusalBody) {
 	body, err := json.Marshal(problemBody{
 		Type: "about:blank", Title: http.StatusText(a.status), Status: a.status,
-		Code: a.code, Reason: a.reason, Detail: detail, Instance: c.Request().URL.EscapedPath(),
+		Code: a.code, Reason: a.reason, Detail: detail, Instance: c.Request().URL.EscapedPath(), Error: refused,
 	})
 	if err != nil { // strings and a number always encode
 		panic(err)

@@ -114,6 +114,7 @@ func (s *Server) route() {
 	e.HEAD(streams, s.serve(opHead, readsStream, s.head))
 	e.DELETE(streams, s.serve(opDelete, deletesStream, s.delete))
 	e.OPTIONS(streams, s.serve(opPreflight, everyone, s.preflight))
+	s.routeControl()
 	get := func(path string, op operation, asks needs, h handler) {
 		e.GET(path, s.serve(op, asks, h))
 		e.HEAD(path, s.serve(op, asks, h))
@@ -168,5 +169,5 @@ func (s *Server) nameOf(r *http.Request) (stream.Name, error) {
 
 // reserved reports the names that belong to the subscription API (§6).
 func reserved(name stream.Name) bool {
-	return name == "__ds" || strings.HasPrefix(string(name), "__ds/")
+	return name == controlPath || strings.HasPrefix(string(name), controlPath+"/")
 }

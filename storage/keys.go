@@ -12,10 +12,14 @@ import (
 //
 //	d incarnation pos   a record: the bytes of one stream from pos on
 //	g                   Globals
+//	k number name       a stream that a subscription is linked to
+//	l name 0 number     the link: its cursor
 //	n session           a proposer's session
 //	n session sequence  the outcome of one of its batches
 //	p incarnation id    a producer of an incarnation
 //	s name              a stream
+//	u number            a subscription
+//	w                   the signing keys of webhooks
 //	x deadline name     the expiry index
 //
 // Numbers are big-endian, so that keys sort as their numbers do.
@@ -26,6 +30,11 @@ const (
 	prefixSession  = 'n'
 	prefixStream   = 's'
 	prefixExpiry   = 'x'
+
+	prefixLinked       = 'k'
+	prefixLink         = 'l'
+	prefixSubscription = 'u'
+	prefixSigning      = 'w'
 )
 
 const dataKeyLen = 1 + 8 + 8

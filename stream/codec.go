@@ -30,6 +30,8 @@ func AppendCommand(b []byte, c Command) []byte {
 	case Mark:
 		b = appendBytes(b, c.From)
 		return binary.AppendUvarint(b, c.Bytes)
+	case Control:
+		return appendBytes(b, c.Body)
 	}
 	panic(fmt.Sprintf("stream: no encoding for %T", c))
 }
@@ -54,6 +56,8 @@ func DecodeCommand(b []byte) (Command, error) {
 		c = OpenSession{}
 	case kindMark:
 		c = Mark{From: d.string(), Bytes: d.uvarint()}
+	case kindControl:
+		c = Control{Body: d.bytes()}
 	default:
 		return nil, fmt.Errorf("stream: command kind %d is unknown to this version", k)
 	}

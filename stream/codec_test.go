@@ -43,7 +43,7 @@ var sampleOffset = Offset{7, 300}
 // samples are commands with every field set, and with none.
 func sampleCommands(t testing.TB) (names []string, commands map[string]Command) {
 	names = []string{"create-bare", "create-full", "create-fork", "create-fork-raw", "create-fork-tail", "create-json",
-		"append-bare", "append-full", "append-json", "close", "delete", "touch", "expire", "open-session", "mark"}
+		"append-bare", "append-full", "append-json", "close", "delete", "touch", "expire", "open-session", "mark", "control"}
 	return names, map[string]Command{
 		"create-bare":      Create{Name: "a"},
 		"create-full":      Create{Name: "a/b", ContentType: "text/plain", Lifetime: ttl(t, 3600), Closed: true, Body: Payload{Data: []byte("hi")}},
@@ -61,6 +61,7 @@ func sampleCommands(t testing.TB) (names []string, commands map[string]Command) 
 		"expire":       Expire{"a"},
 		"open-session": OpenSession{},
 		"mark":         Mark{From: "s\x00\xff", Bytes: 1 << 24},
+		"control":      Control{Body: []byte("\x01{}")},
 	}
 }
 
@@ -158,6 +159,7 @@ func sampleResults() []Result {
 		{Outcome: Outcome{Next: sampleOffset, Created: true, ContentType: "application/json"}},
 		{Outcome: Outcome{Next: Offset{1, 0}, Closed: true, Duplicate: true, Producer: &ProducerState{3, IntegerMax}}},
 		{Outcome: Outcome{Session: 9}},
+		{Outcome: Outcome{Answer: []byte("\x01{}")}},
 		{Rejection: &Rejection{Code: NotFound}},
 		{Rejection: &Rejection{Code: Closed, Next: Offset{7, 300}}},
 		{Rejection: &Rejection{Code: ProducerFenced, Epoch: 1 << 40}},
@@ -396,7 +398,7 @@ func FuzzEnvelope(f *testing.F) {
 }
 
 func TestOnlyWhatBringsDataGrows(t *testing.T) {
-	want := map[kind]bool{kindCreate: true, kindAppend: true}
+	want := map[kind]bool{kindCreate: true, kindAppend: true, kindControl: true}
 	_, commands := sampleCommands(t)
 	seen := map[kind]bool{}
 	for name, c := range commands {

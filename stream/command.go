@@ -1,7 +1,7 @@
 package stream
 
 // Command is what enters the replicated log: Create, Append, Delete, Touch,
-// Expire, OpenSession or Mark. Replicas decide it in log order; see Decide.
+// Expire, OpenSession, Mark or Control. Replicas decide it in log order; see Decide.
 type Command interface {
 	kind() kind
 	target() Name
@@ -55,6 +55,11 @@ type Mark struct {
 	Bytes uint64
 }
 
+// Control carries a command of other rules than those of streams, whose bytes
+// this package passes on. Decide does not know it; the answer of those rules
+// comes back in Outcome.Answer.
+type Control struct{ Body []byte }
+
 // kind is the first byte of an encoded command. Append only, never reorder.
 type kind uint8
 
@@ -67,6 +72,7 @@ const (
 	kindExpire
 	kindOpenSession
 	kindMark
+	kindControl
 )
 
 // grows reports that a kind of command brings data. What does not is let through
@@ -91,6 +97,7 @@ func (Expire) kind() kind { return kindExpire }
 
 func (OpenSession) kind() kind { return kindOpenSession }
 func (Mark) kind() kind        { return kindMark }
+func (Control) kind() kind     { return kindControl }
 
 func (c Create) target() Name { return c.Name }
 func (c Append) target() Name { return c.Name }
@@ -100,3 +107,4 @@ func (c Expire) target() Name { return c.Name }
 
 func (OpenSession) target() Name { return "" }
 func (Mark) target() Name        { return "" }
+func (Control) target() Name     { return "" }

@@ -11,6 +11,7 @@ type Outcome struct {
 	ContentType ContentType
 	Producer    *ProducerState // highest accepted, when the request had a producer
 	Session     uint64         // the one opened
+	Answer      []byte         // to a Control, in the words of its own rules
 }
 
 // Result is an Outcome, or the Rejection in its place.
@@ -26,6 +27,7 @@ const (
 	resultDuplicate
 	resultProducer
 	resultSession
+	resultAnswer
 )
 
 // AppendResult appends the wire form of r, which goes back to the node that
@@ -56,6 +58,9 @@ func AppendResult(b []byte, r Result) []byte {
 	if o.Session != 0 {
 		flags |= resultSession
 	}
+	if o.Answer != nil {
+		flags |= resultAnswer
+	}
 	b = append(b, flags)
 	b = appendOffset(b, o.Next)
 	b = appendBytes(b, o.ContentType)
@@ -65,6 +70,9 @@ func AppendResult(b []byte, r Result) []byte {
 	}
 	if o.Session != 0 {
 		b = binary.AppendUvarint(b, o.Session)
+	}
+	if o.Answer != nil {
+		b = appendBytes(b, o.Answer)
 	}
 	return b
 }
@@ -108,6 +116,9 @@ func (d *decoder) result() Result {
 	}
 	if flags&resultSession != 0 {
 		o.Session = d.uvarint()
+	}
+	if flags&resultAnswer != 0 {
+		o.Answer = append([]byte{}, d.bytes()...) // outlives what it was read from
 	}
 	return Result{Outcome: o}
 }

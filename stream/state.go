@@ -133,6 +133,22 @@ func (s *State) Info() Info {
 	}
 }
 
+// Live reports that the stream takes requests at now.
+func (s *State) Live(now Time) bool { return !s.Deleted && !s.expired(now) }
+
+// HasAfter reports that the stream holds data that comes after o, an offset of
+// this stream or of an earlier life of its path; the zero offset is before all.
+func (s *State) HasAfter(o Offset) bool {
+	if s.Deleted {
+		return false
+	}
+	pos, at := s.Locate(o)
+	if at != Here {
+		pos = 0
+	}
+	return s.Pos > pos
+}
+
 func (s *State) expired(now Time) bool {
 	return s.Deadline != 0 && now >= s.Deadline && !s.Deleted
 }

@@ -30,6 +30,7 @@ func (n *node) letIn() (err error) {
 		LongPollTimeout: h.longPollTimeout, SSEReconnectInterval: h.sseReconnectInterval, SSEKeepAlive: h.sseKeepAlive,
 		SlowReaderTimeout: h.slowReaderTimeout, NoLeaderGrace: h.noLeaderGrace,
 		BodyBytesMax: l.bodyBytes, ChunkBytes: int(l.chunkBytes), LiveReadersMax: l.liveReaders,
+		PublicURL: n.cfg.server.publicURL, Subscriptions: n.machine, Webhooks: n.deliverer,
 		Access: access, Damaged: n.health.Damaged(),
 		Log: n.log, Metrics: n.metrics,
 	}, n.cluster, n.cluster, n.machine, clusterFace{n.cluster, n.space})
@@ -37,6 +38,7 @@ func (n *node) letIn() (err error) {
 		return err
 	}
 	admin := adminHandler(n.cluster, mayChange, n.engine.Checksum)
+	admin.HandleFunc("POST "+rotatePath, rotateHandler(n.deliverer.Rotate, mayChange))
 	var guard http.Handler = admin
 	if n.gate.Open() {
 		guard = guarded(n.gate, admin)

@@ -148,7 +148,7 @@ func (a *asker) ask(ctx context.Context, method, path string, body []byte) ([]by
 	if err != nil {
 		return nil, fmt.Errorf("read the answer: %w", err)
 	}
-	if res.StatusCode != http.StatusOK {
+	if res.StatusCode < 200 || res.StatusCode > 299 {
 		return nil, fmt.Errorf("%s answered %s: %s", a.url, res.Status, detailOf(answer))
 	}
 	return answer, nil

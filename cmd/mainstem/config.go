@@ -21,10 +21,13 @@ type config struct {
 	auth    authConfig
 	limits  limitsConfig
 	log     logConfig
+
+	webhooks webhooksConfig
 }
 
 type serverConfig struct {
 	addr              string
+	publicURL         string
 	shutdownTimeout   time.Duration
 	drainSpread       time.Duration
 	readHeaderTimeout time.Duration
@@ -122,6 +125,12 @@ type limitsConfig struct {
 	headerBytes int64
 	chunkBytes  int64
 	liveReaders int
+}
+
+type webhooksConfig struct {
+	allowInsecure bool
+	key           []byte // that seals signing keys; nil for none
+	keyFile       string
 }
 
 type logConfig struct {

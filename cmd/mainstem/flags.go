@@ -37,6 +37,9 @@ func addFlags(cmd *cobra.Command, command string) {
 	for _, s := range settings() {
 		if s.flag != "" && s.appliesTo(command) {
 			cmd.Flags().Var(&flagText{setting: s, text: s.fallback(command)}, s.flag, s.usage+" ("+s.env()+")")
+			if s.value.truth { // the flag alone says yes
+				cmd.Flags().Lookup(s.flag).NoOptDefVal = "true"
+			}
 		}
 	}
 	cmd.SetFlagErrorFunc(explainFlag)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mainstem/cluster"
+	"mainstem/deliver"
 	"mainstem/fsm"
 	"mainstem/scrub"
 	"mainstem/stream"
@@ -46,8 +47,29 @@ func (l *latch) diskChanged() {
 	}
 }
 
-// leading is what this node does while it leads.
-func (l *latch) leading(m *fsm.Machine, s *scrub.Scrubber) func(context.Context) {
+// Submit puts a command into the log. Until the cluster is open it waits.
+func (l *latch) Submit(ctx context.Context, c stream.Command) (stream.Result, error) {
+	select {
+	case <-l.opened:
+		return l.node.Load().Submit(ctx, c)
+	case <-ctx.Done():
+		return stream.Result{}, context.Cause(ctx)
+	}
+}
+
+// Fence waits for what was committed anywhere before the call.
+func (l *latch) Fence(ctx context.Context) error {
+	select {
+	case <-l.opened:
+		return l.node.Load().Fence(ctx)
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// leading is what this node does while it leads: it lets streams expire, has
+// copies compared, and wakes subscribers.
+func (l *latch) leading(m *fsm.Machine, s *scrub.Scrubber, d *deliver.Deliverer) func(context.Context) {
 	return func(ctx context.Context) {
 		select {
 		case <-l.opened:
@@ -61,6 +83,7 @@ func (l *latch) leading(m *fsm.Machine, s *scrub.Scrubber) func(context.Context)
 		var leading sync.WaitGroup
 		leading.Go(func() { m.Sweep(ctx, sweepInterval, time.Now, submit) })
 		leading.Go(func() { s.Lead(ctx, l.members, submit) })
+		leading.Go(func() { d.Lead(ctx) })
 		leading.Wait()
 	}
 }

@@ -62,6 +62,10 @@ func sample(t *testing.T, s setting) (a, b string) {
 		return "50", "77"
 	case s.value.kind == "bytes":
 		return "2MiB", "3000000"
+	case s.value.kind == "ORIGIN":
+		return "https://a.example", "http://b.example:8080"
+	case s.value.kind == "key":
+		return strings.Repeat("0f", 32), "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 	case s.value.kind == "true|false":
 		return "true", "true"
 	case s.value.kind == "bytes or %":
@@ -106,8 +110,8 @@ func TestEachFlagAndVariableSetsItsFieldAlone(t *testing.T) {
 			for name, try := range map[string]struct{ args, environ []string }{
 				"variable":            {args, []string{s.env() + "=" + first}},
 				"flag":                {append([]string{"--" + s.flag + "=" + first}, args...), nil},
-				"flag over variable":  {append([]string{"--" + s.flag, first}, args...), []string{s.env() + "=" + second}},
-				"empty variable, set": {append([]string{"--" + s.flag, first}, args...), []string{s.env() + "="}},
+				"flag over variable":  {append(typed(s, first), args...), []string{s.env() + "=" + second}},
+				"empty variable, set": {append(typed(s, first), args...), []string{s.env() + "="}},
 			} {
 				if s.flag == "" && name != "variable" {
 					continue
@@ -122,6 +126,14 @@ func TestEachFlagAndVariableSetsItsFieldAlone(t *testing.T) {
 			}
 		})
 	}
+}
+
+// typed is a flag and its value as two words; one that means true takes none.
+func typed(s setting, text string) []string {
+	if s.value.truth {
+		return []string{"--" + s.flag}
+	}
+	return []string{"--" + s.flag, text}
 }
 
 func without(args []string, flag string) (rest []string) {
@@ -158,6 +170,8 @@ func TestEachKindRefusesNonsenseByName(t *testing.T) {
 		"URL":                        {"nowhere", "ftp://a", "https://", "https://u:p@a"},
 		"HEADER,…":                   {"a b", "x:"},
 		"ES256|EdDSA|RS256|HS256,…":  {"none", "ES256,ES256"},
+		"ORIGIN":                     {"a.example", "https://", "https://a.example/path", "ftp://a.example"},
+		"key":                        {"0f0f", "not a key"},
 		"filter":                     {"loud", "mainstem=debug"},
 		"bytes or %":                 {"x", "-1", "0", "0%", "100%", "-3%", "NaN%", "%", "1.5MiB"},
 	}

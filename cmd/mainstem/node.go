@@ -15,6 +15,7 @@ import (
 
 	"mainstem/auth"
 	"mainstem/cluster"
+	"mainstem/deliver"
 	"mainstem/fsm"
 	"mainstem/httpapi"
 	"mainstem/scrub"
@@ -47,7 +48,8 @@ type node struct {
 	health  *scrub.Quarantine
 	scrub   *scrub.Scrubber
 	// joinCluster
-	cluster *cluster.Node
+	deliverer *deliver.Deliverer
+	cluster   *cluster.Node
 	// letIn
 	api *httpapi.Server
 	// stop
@@ -167,6 +169,9 @@ func (n *node) joinCluster() error {
 	if err != nil {
 		return err
 	}
+	if err := n.prepareDeliveries(); err != nil {
+		return err
+	}
 	c, r := n.cfg.cluster, n.cfg.raft
 	n.cluster, err = cluster.Open(cluster.Config{
 		NodeID: c.nodeID, Version: buildVersion(),
@@ -175,7 +180,7 @@ func (n *node) joinCluster() error {
 		HeartbeatTimeout: r.heartbeatTimeout, ElectionTimeout: r.electionTimeout, LeaderLeaseTimeout: r.leaderLeaseTimeout, CommitTimeout: r.commitTimeout,
 		SnapshotThreshold: uint64(r.snapshotThreshold), SnapshotInterval: r.snapshotInterval, TrailingLogs: uint64(r.trailingLogs),
 		SnapshotBytes: uint64(r.snapshotBytes), TrailingBytes: uint64(r.trailingBytes),
-		RestoreOnStart: behind, Disk: n.disk, Log: n.log, Metrics: n.metrics, Lead: n.joined.leading(n.machine, n.scrub), Watched: n.machine.Watched,
+		RestoreOnStart: behind, Disk: n.disk, Log: n.log, Metrics: n.metrics, Lead: n.joined.leading(n.machine, n.scrub, n.deliverer), Watched: n.machine.Watched,
 		Health: n.health, Note: n.scrub.Note,
 	}, n.machine, n.stores, taken{listener: n.peers}, n.discovery)
 	if err != nil {

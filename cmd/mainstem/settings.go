@@ -42,7 +42,7 @@ const bodyBytesMax = 32 << 20
 
 // settings is the table.
 func settings() []setting {
-	return slices.Concat(serverSettings(), storageSettings(), clusterSettings(), raftSettings(), transportSettings(), tlsSettings(), proxySettings(), authSettings(), limitSettings(), logSettings())
+	return slices.Concat(serverSettings(), storageSettings(), clusterSettings(), raftSettings(), transportSettings(), tlsSettings(), proxySettings(), authSettings(), limitSettings(), webhookSettings(), logSettings())
 }
 
 func serverSettings() []setting {
@@ -50,6 +50,9 @@ func serverSettings() []setting {
 		{key: "server.bind_address", flag: "addr", std: "0.0.0.0:4437", dev: "127.0.0.1:4437",
 			value: address(func(c *config) *string { return &c.server.addr }),
 			usage: "where clients are served, with health, metrics and the cluster's status"},
+		{key: "server.public_url", flag: "public-url",
+			value: publicURL(func(c *config) *string { return &c.server.publicURL }),
+			usage: "scheme and host by which clients reach the cluster, such as `https://streams.example`: it begins the callback and key URLs that webhooks get; what the creator of a subscription used when not given"},
 		{key: "server.shutdown_timeout", flag: "shutdown-timeout", std: "25s",
 			value: duration(func(c *config) *time.Duration { return &c.server.shutdownTimeout }),
 			usage: "how long a stop may take in all before what is left is cut; more than half of it may go by until the other nodes have a quorum without this one"},
@@ -214,6 +217,20 @@ func limitSettings() []setting {
 		{key: "limits.max_live_readers", flag: "max-live-readers", std: "100000",
 			value: count(func(c *config) *int { return &c.limits.liveReaders }, 1, 10_000_000),
 			usage: "long-polls and SSE connections at once; 429 above it"},
+	}
+}
+
+func webhookSettings() []setting {
+	return []setting{
+		{key: "webhooks.allow_insecure", flag: "webhooks-allow-insecure", std: "false",
+			value: flag(func(c *config) *bool { return &c.webhooks.allowInsecure }),
+			usage: "also take webhooks at `http://localhost` and `http://127.0.0.1`, for development; other private addresses are refused all the same"},
+		{key: "webhooks.key_encryption_key", secret: true,
+			value: keyEncryptionKey(func(c *config) *[]byte { return &c.webhooks.key }),
+			usage: "32 bytes in base64 or hexadecimal, the same on every node, that seal the private signing keys; without one the log, the snapshots and every backup hold them in plain. It has no flag: others could read it in the list of processes"},
+		{key: "webhooks.key_encryption_key_file", flag: "webhooks-key-encryption-key-file",
+			value: text(func(c *config) *string { return &c.webhooks.keyFile }),
+			usage: "a file that holds that key, in place of the variable"},
 	}
 }
 

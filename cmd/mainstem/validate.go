@@ -41,6 +41,8 @@ func (c *config) validate(command, profile string) (problems []error) {
 	soft, hard := c.storage.soft, c.storage.hard
 	rule(soft.Bytes == 0 || soft.Bytes >= hard.Bytes, "storage.disk_soft_free (--disk-soft-free): %s is below storage.disk_hard_free, %s", formatSize(soft.Bytes), formatSize(hard.Bytes))
 	rule(soft.Percent == 0 || soft.Percent >= hard.Percent, "storage.disk_soft_free (--disk-soft-free): %g%% is below storage.disk_hard_free, %g%%", soft.Percent, hard.Percent)
+	rule(len(c.webhooks.key) == 0 || c.webhooks.keyFile == "",
+		"webhooks.key_encryption_key_file (--webhooks-key-encryption-key-file): webhooks.key_encryption_key is set as well; keep one")
 	if command != commandServe {
 		return problems
 	}

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/net/http/httpguts"
 
+	"mainstem/deliver"
 	"mainstem/httpapi"
 	"mainstem/storage"
 )
@@ -146,6 +147,30 @@ func webURL(field func(*config) *string) value {
 			return fmt.Errorf("%q is not an http or https URL without a user", s)
 		}
 		*field(c) = s
+		return nil
+	}}
+}
+
+// publicURL is scheme://host, without a path.
+func publicURL(field func(*config) *string) value {
+	return value{kind: "ORIGIN", put: func(c *config, s string) error {
+		u, err := url.Parse(s)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.TrimSuffix(s, "/") != u.Scheme+"://"+u.Host {
+			return fmt.Errorf("%q is not a scheme and a host like https://streams.example", s)
+		}
+		*field(c) = strings.TrimSuffix(s, "/")
+		return nil
+	}}
+}
+
+// keyEncryptionKey is 32 bytes as text, which an error does not repeat.
+func keyEncryptionKey(field func(*config) *[]byte) value {
+	return value{kind: "key", put: func(c *config, s string) error {
+		key, err := deliver.ParseKey(s)
+		if err != nil {
+			return err
+		}
+		*field(c) = key
 		return nil
 	}}
 }
