@@ -108,9 +108,6 @@ func (n *Node) apply(s *seat, envelope []byte, commands int) ([]stream.Result, e
 	if _, leads := s.leads(); !leads {
 		return nil, notProposed(raft.ErrNotLeader)
 	}
-	if n.isDamaged() {
-		return nil, notProposed(errDamagedLeader)
-	}
 	if err := n.space.refuseEnvelope(envelope); err != nil {
 		return nil, err
 	}
@@ -123,6 +120,9 @@ func (n *Node) apply(s *seat, envelope []byte, commands int) ([]stream.Result, e
 
 // proposeEntry puts one entry into the log and returns the machine's answer.
 func (n *Node) proposeEntry(entry []byte) (any, error) {
+	if n.isDamaged() {
+		return nil, notProposed(errDamagedLeader)
+	}
 	if err := stream.Stamp(entry, n.clock.stamp()); err != nil {
 		return nil, &refusal{err.Error()}
 	}
