@@ -30,7 +30,7 @@ func but(f recovery.Facts, change func(*recovery.Facts)) recovery.Facts {
 }
 
 func TestPlanChoosesTheLatestLogAndSaysWhatMayBeLost(t *testing.T) {
-	damaged := func(f *recovery.Facts) { f.Damage = []storage.Damage{{Part: storage.PartLog, What: "log/1.wal: bad"}} }
+	damaged := func(f *recovery.Facts) { f.Damage = []storage.Finding{{Part: storage.PartLog, What: "log/1.wal: bad"}} }
 	for name, test := range map[string]struct {
 		nodes   []recovery.Facts
 		base    string

@@ -27,7 +27,7 @@ func TestPowerCutInAQuarantineLosesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, path := range []string{dir.Stable(), dir.Marker()} {
+	for _, path := range []string{dir.Stable(), dir.marker()} {
 		if err := writeFile(fs, path, []byte("of "+path)); err != nil {
 			t.Fatal(err)
 		}
