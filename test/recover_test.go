@@ -246,7 +246,7 @@ func TestADamagedNodeIsRefilledByOneCommand(t *testing.T) {
 	if err != nil || len(segments) == 0 {
 		t.Fatalf("no segments: %v", err)
 	}
-	spoil(t, segments[0])
+	flipEarly(t, segments[0])
 	n.Start()
 	if code := n.Exit(refusedWithin); code != 1 || !strings.Contains(n.Log(), filepath.Base(segments[0])) || !strings.Contains(n.Log(), "mainstem recover refill --data-dir "+n.Dir) {
 		t.Fatalf("exit code %d, want 1, the file and the command\n%s", code, n.Log())
@@ -268,8 +268,8 @@ func TestADamagedNodeIsRefilledByOneCommand(t *testing.T) {
 	l.check(c)
 }
 
-// spoil flips a bit in the first entries of a log segment.
-func spoil(t *testing.T, path string) {
+// flipEarly flips a bit in the first entries of a log segment.
+func flipEarly(t *testing.T, path string) {
 	t.Helper()
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
