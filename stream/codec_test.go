@@ -418,7 +418,7 @@ func TestOnlyWhatBringsDataGrows(t *testing.T) {
 			t.Errorf("%s cut off or with a byte too many: got false", name)
 		}
 	}
-	if len(seen) < 6 || EnvelopeGrows(NewEnvelope(nil)) || !EnvelopeGrows(nil) {
+	if len(seen) < 7 || EnvelopeGrows(NewEnvelope(nil)) || !EnvelopeGrows(nil) {
 		t.Fatalf("saw kinds %v", seen)
 	}
 }
