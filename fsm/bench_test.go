@@ -89,7 +89,7 @@ func TestApplyAllocatesLittle(t *testing.T) {
 		streams, batch int
 		most           float64 // for an append
 	}{
-		"alone":              {1, 1, 11},
+		"alone":              {1, 1, 12},
 		"32 of one stream":   {1, 32, 6},
 		"32 of 32 streams":   {256, 32, 6},
 		"1000 of 1000":       {1000, 1000, 6},
