@@ -56,6 +56,12 @@ func (l *slowLog) propose(entry []byte) (any, error) {
 	return all, nil
 }
 
+func (l *slowLog) seen() (entries, under int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.entries), l.under
+}
+
 func nameIn(envelope []byte) string {
 	_, rest, err := stream.ParseHeader(envelope)
 	if err != nil {
@@ -129,13 +135,13 @@ func TestSmallRoundWaitsForALargeOne(t *testing.T) {
 		synctest.Wait()
 		do("b")
 		synctest.Wait()
-		if len(l.entries) != 1 {
-			t.Fatalf("a small one went beside: %v", l.entries)
+		if entries, _ := l.seen(); entries != 1 {
+			t.Fatalf("a small one went beside: %d entries", entries)
 		}
 		do("c")
 		synctest.Wait()
-		if len(l.entries) != 2 || l.under != 2 {
-			t.Fatalf("as much as is under way did not go: %v", l.entries)
+		if entries, under := l.seen(); entries != 2 || under != 2 {
+			t.Fatalf("as much as is under way did not go: %d entries, %d under way", entries, under)
 		}
 		wg.Wait()
 	})

@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"mainstem/fsm"
+	"mainstem/storage"
 	"mainstem/stream"
 )
 
@@ -27,7 +28,16 @@ type appends struct {
 }
 
 func newAppends(t testing.TB, streams, bytesEach int) *appends {
-	a := &appends{n: openNode(t, vfs.NewMem(), fsm.Config{})}
+	engine, err := storage.Open(storage.Config{Dir: "copy", FS: vfs.NewMem()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { engine.Close() })
+	m, err := fsm.New(engine, fsm.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &appends{n: &node{t: t, engine: engine, Machine: m, now: epoch}}
 	a.session = a.n.must(stream.OpenSession{}).Session
 	for i := range streams {
 		name := stream.Name(fmt.Sprintf("bench/stream-%04d", i*7919%streams))
@@ -69,6 +79,30 @@ func BenchmarkApply(b *testing.B) {
 				n += v.batch
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/append")
+		})
+	}
+}
+
+// What is allocated for one append must not creep up: every node pays it.
+func TestApplyAllocatesLittle(t *testing.T) {
+	for name, test := range map[string]struct {
+		streams, batch int
+		most           float64 // for an append
+	}{
+		"alone":              {1, 1, 12},
+		"32 of one stream":   {1, 32, 6},
+		"32 of 32 streams":   {256, 32, 6},
+		"1000 of 1000":       {1000, 1000, 6},
+		"1000 of one stream": {1, 1000, 6},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newAppends(t, test.streams, 64)
+			a.apply(test.batch)
+			if got := testing.AllocsPerRun(50, func() { a.apply(test.batch) }) / float64(test.batch); got > test.most {
+				t.Fatalf("%.2f allocations for an append, at most %v are due", got, test.most)
+			} else {
+				t.Logf("%.2f allocations for an append", got)
+			}
 		})
 	}
 }

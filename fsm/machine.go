@@ -159,6 +159,7 @@ func (m *Machine) applyEnvelope(envelope []byte) ([]stream.Result, error) {
 	if verdict == stream.Repeat {
 		return results, nil
 	}
+	results = make([]stream.Result, 0, stream.CountCommands(rest))
 	for len(rest) > 0 {
 		var c stream.Command
 		if c, rest, err = stream.NextCommand(rest); err != nil {

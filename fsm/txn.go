@@ -27,13 +27,25 @@ type txn struct {
 	dirty     []*state // in order of first change
 	producers map[producerKey]stream.ProducerState
 
-	runs   []run         // writes of the current entry
-	done   []run         // of the entries before it in this commit
+	runs   []run          // writes of the current entry
+	runOf  map[uint64]int // by incarnation, when they are many
+	done   []run          // of the entries before it in this commit
+	spare  [][]stream.StoredAppend
 	marks  []stream.Mark // of the current entry
 	change stream.Change
 	before []before // of the streams in change, while subscriptions look
 	buf    []byte
+	pieces [][]byte
 }
+
+const (
+	// runsSearched is how many runs are looked through one by one.
+	runsSearched = 8
+	// A run's list of appends is used again by later runs: up to sparesMax lists of
+	// up to spareCap appends.
+	sparesMax = 4096
+	spareCap  = 64
+)
 
 type producerKey struct {
 	incarnation uint64
@@ -65,6 +77,7 @@ func newTxn(engine *storage.Engine, cachedStreams int) (*txn, error) {
 		sessions:  sessions,
 		states:    newStates(engine, cachedStreams),
 		producers: map[producerKey]stream.ProducerState{},
+		runOf:     map[uint64]int{},
 	}
 	if t.ledger, err = loadLedger(t); err != nil {
 		return nil, fmt.Errorf("load subscriptions: %w", err)
@@ -176,17 +189,45 @@ func (t *txn) putStream(c *stream.StreamChange) (s *state, was *stream.State) {
 }
 
 func (t *txn) write(w stream.Write) {
-	for i := range t.runs {
-		if t.runs[i].incarnation == w.Incarnation {
-			t.runs[i].appends = append(t.runs[i].appends, w.Append)
-			return
+	if i := t.findRun(w.Incarnation); i >= 0 {
+		t.runs[i].appends = append(t.runs[i].appends, w.Append)
+		return
+	}
+	if len(t.runs) >= runsSearched {
+		t.runOf[w.Incarnation] = len(t.runs)
+	}
+	t.runs = append(t.runs, run{w.Incarnation, w.Pos, append(t.spareList(), w.Append)})
+}
+
+// findRun returns the place of an incarnation's run, -1 for none.
+func (t *txn) findRun(incarnation uint64) int {
+	for i := range min(len(t.runs), runsSearched) {
+		if t.runs[i].incarnation == incarnation {
+			return i
 		}
 	}
-	t.runs = append(t.runs, run{w.Incarnation, w.Pos, []stream.StoredAppend{w.Append}})
+	if i, ok := t.runOf[incarnation]; ok {
+		return i
+	}
+	return -1
+}
+
+func (t *txn) spareList() []stream.StoredAppend {
+	last := len(t.spare) - 1
+	if last < 0 {
+		return make([]stream.StoredAppend, 0, 1)
+	}
+	list := t.spare[last]
+	t.spare = t.spare[:last]
+	return list
 }
 
 func (t *txn) drop(incarnation uint64) {
 	t.runs = slices.DeleteFunc(t.runs, func(r run) bool { return r.incarnation == incarnation })
+	clear(t.runOf)
+	for i := runsSearched; i < len(t.runs); i++ {
+		t.runOf[t.runs[i].incarnation] = i
+	}
 	for key := range t.producers {
 		if key.incarnation == incarnation {
 			delete(t.producers, key)
@@ -201,16 +242,18 @@ func (t *txn) drop(incarnation uint64) {
 func (t *txn) finish() {
 	for i := range t.runs {
 		r := &t.runs[i]
-		pieces := make([][]byte, 1, len(r.appends)+1)
-		pieces[0] = stream.AppendRecordHeader(nil, r.appends)
+		t.buf = stream.AppendRecordHeader(t.buf[:0], r.appends)
+		t.pieces = append(t.pieces[:0], t.buf)
 		for _, a := range r.appends {
-			pieces = append(pieces, a.Data)
+			t.pieces = append(t.pieces, a.Data)
 		}
-		t.batch.PutRecord(r.incarnation, r.start, pieces...)
+		t.batch.PutRecord(r.incarnation, r.start, t.pieces...)
 	}
+	clear(t.pieces) // they lie in the memory of the entry
 	t.done = append(t.done, t.runs...)
 	clear(t.runs)
 	t.runs = t.runs[:0]
+	clear(t.runOf)
 }
 
 // commit writes all that was decided since the last commit, in one batch with
@@ -238,6 +281,12 @@ func (t *txn) commit() ([]published, error) {
 
 // settle forgets what was committed, when readers know of it.
 func (t *txn) settle() {
+	for _, r := range t.done {
+		if cap(r.appends) <= spareCap && len(t.spare) < sparesMax {
+			clear(r.appends)
+			t.spare = append(t.spare, r.appends[:0])
+		}
+	}
 	clear(t.done)
 	t.done = t.done[:0]
 }

@@ -14,7 +14,9 @@ const seqBytesMax = 1024
 
 // append answers POST: §5.2, §5.2.1 and §5.3.
 func (s *Server) append(c echo.Context) (operation, error) {
-	cmd, err := s.parseAppend(c)
+	room := s.takeBuffer()
+	defer s.giveBack(room)
+	cmd, err := s.parseAppend(c, room)
 	if err != nil {
 		return opAppend, err
 	}
@@ -39,7 +41,8 @@ func (s *Server) append(c echo.Context) (operation, error) {
 	return opAppend, nil
 }
 
-func (s *Server) parseAppend(c echo.Context) (cmd stream.Append, err error) {
+// parseAppend makes a command whose bytes may lie in room.
+func (s *Server) parseAppend(c echo.Context, room *bodyBuffer) (cmd stream.Append, err error) {
 	r := c.Request()
 	if cmd.Name, err = s.nameOf(r); err != nil {
 		return cmd, err
@@ -53,7 +56,7 @@ func (s *Server) parseAppend(c echo.Context) (cmd stream.Append, err error) {
 	if cmd.Producer, err = producer(r.Header); err != nil {
 		return cmd, err
 	}
-	body, err := s.body(c)
+	body, err := s.body(c, room)
 	if err != nil {
 		return cmd, err
 	}

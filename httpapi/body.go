@@ -3,6 +3,7 @@ package httpapi
 import (
 	"errors"
 	"io"
+	"math/bits"
 	"net"
 	"net/http"
 	"slices"
@@ -18,6 +19,8 @@ const (
 	bodyReserveMax = 1 << 20
 	// bodyReserveUnknown is for a body of unknown length.
 	bodyReserveUnknown = 8 << 10
+	// bodyRoomLeast is the smallest buffer that is kept for bodies.
+	bodyRoomLeast = 512
 	// A body may take bodyTimeMin and a second for each bodyRateMin bytes.
 	bodyTimeMin = 30 * time.Second
 	bodyRateMin = 64 << 10
@@ -26,9 +29,21 @@ const (
 // readDeadliner is what net/http's response writers can do.
 type readDeadliner interface{ SetReadDeadline(time.Time) error }
 
-// body reads the whole body of a request, which the caller may keep, or returns
-// errTooLarge without having read more than the limit.
-func (s *Server) body(c echo.Context) ([]byte, error) {
+// bodyBuffer is where the body of an append is read to: what is submitted is
+// copied into a batch, so that the next append can use it again.
+type bodyBuffer struct{ b []byte }
+
+func (s *Server) takeBuffer() *bodyBuffer { return s.bodies.Get().(*bodyBuffer) }
+
+func (s *Server) giveBack(b *bodyBuffer) {
+	if cap(b.b) <= bodyReserveMax {
+		s.bodies.Put(b)
+	}
+}
+
+// body reads the whole body of a request, to room if there is any and it is large
+// enough, or returns errTooLarge without having read more than the limit.
+func (s *Server) body(c echo.Context, room *bodyBuffer) ([]byte, error) {
 	r := c.Request()
 	if r.ContentLength == 0 || r.Body == nil || r.Body == http.NoBody {
 		return nil, nil
@@ -52,18 +67,32 @@ func (s *Server) body(c echo.Context) ([]byte, error) {
 		_ = w.SetReadDeadline(time.Now().Add(bodyTimeMin + time.Duration(longest/bodyRateMin)*time.Second))
 		defer func() { _ = w.SetReadDeadline(time.Time{}) }()
 	}
-	data, err := readAll(r.Body, r.ContentLength, limit)
+	var to []byte
+	if n := r.ContentLength; room != nil && 0 <= n && n <= bodyReserveMax {
+		if int64(cap(room.b)) < n {
+			room.b = make([]byte, roomFor(n))
+		}
+		to = room.b[:0:n]
+	}
+	data, err := readAll(to, r.Body, r.ContentLength, limit)
 	s.metrics.bytesIn.Add(float64(len(data)))
 	return data, err
 }
 
-// readAll reads length bytes, or up to limit when the length is -1.
-func readAll(from io.Reader, length, limit int64) ([]byte, error) {
+// roomFor is the size of a buffer for bodies about as long as n: a power of two,
+// so that bodies of slightly different lengths share it.
+func roomFor(n int64) int64 { return max(bodyRoomLeast, int64(1)<<bits.Len64(uint64(n-1))) }
+
+// readAll reads length bytes, or up to limit when the length is -1: to data, if
+// that is not nil and has exactly the length as its capacity.
+func readAll(data []byte, from io.Reader, length, limit int64) ([]byte, error) {
 	reserve := int64(bodyReserveUnknown)
 	if length >= 0 {
 		reserve, limit = min(length, bodyReserveMax), length
 	}
-	data := make([]byte, 0, min(reserve, limit+1))
+	if data == nil {
+		data = make([]byte, 0, min(reserve, limit+1))
+	}
 	for {
 		if len(data) == cap(data) {
 			if int64(len(data)) == length {

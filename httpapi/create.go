@@ -51,7 +51,7 @@ func (s *Server) parseCreate(c echo.Context) (cmd stream.Create, err error) {
 	if cmd.Fork, err = s.parseFork(r); err != nil {
 		return cmd, err
 	}
-	body, err := s.body(c)
+	body, err := s.body(c, nil)
 	if err != nil {
 		return cmd, err
 	}

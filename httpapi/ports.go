@@ -8,7 +8,8 @@ import (
 )
 
 // Writer puts a command into the replicated log and returns what the log
-// decided.
+// decided. It keeps nothing of the command's bytes when it has returned: they are
+// used again.
 type Writer interface {
 	Submit(ctx context.Context, c stream.Command) (stream.Result, error)
 }

@@ -30,6 +30,7 @@ type Server struct {
 	origins  origins
 	renewals *renewals
 	buffers  sync.Pool    // of *[]byte, for events
+	bodies   sync.Pool    // of *bodyBuffer
 	live     atomic.Int64 // long-polls and SSE connections that wait
 
 	unlisted atomic.Bool     // by Unlist
@@ -58,6 +59,7 @@ func New(cfg Config, w Writer, f Fencer, r Reader, c Cluster) (*Server, error) {
 		renewals: newRenewals(),
 	}
 	s.buffers.New = func() any { return new([]byte) }
+	s.bodies.New = func() any { return new(bodyBuffer) }
 	s.draining, s.drain = context.WithCancel(context.Background())
 	s.route()
 	return s, nil

@@ -162,7 +162,7 @@ func (s *Server) readControl(c echo.Context, into any) error {
 	if c.Request().ContentLength > controlBytesMax {
 		return errTooLarge
 	}
-	body, err := s.body(c)
+	body, err := s.body(c, nil)
 	switch {
 	case err != nil:
 		return err

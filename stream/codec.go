@@ -94,7 +94,7 @@ func appendCreate(b []byte, c Create) []byte {
 func (d *decoder) create(name Name) Create {
 	flags := d.flags()
 	c := Create{Name: name, Closed: flags&flagClose != 0}
-	c.ContentType = ContentType(d.string())
+	c.ContentType = d.contentType()
 	c.Lifetime = d.lifetime()
 	if flags&flagFork != 0 {
 		c.Fork = &Fork{Source: Name(d.string())}
@@ -131,7 +131,7 @@ func appendAppend(b []byte, c Append) []byte {
 func (d *decoder) append(name Name) Append {
 	flags := d.flags()
 	c := Append{Name: name, Close: flags&flagClose != 0}
-	c.ContentType = ContentType(d.string())
+	c.ContentType = d.contentType()
 	c.Seq = d.string()
 	if flags&flagProducer != 0 {
 		c.Producer = &Producer{ID: d.string(), Epoch: d.uvarint(), Seq: d.uvarint()}

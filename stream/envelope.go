@@ -135,6 +135,19 @@ func WithoutGrowth(envelope []byte) (small []byte, places []int) {
 	return small, places
 }
 
+// CountCommands is how many commands there are, by their lengths alone: 0 when
+// those are malformed, which NextCommand will say.
+func CountCommands(commands []byte) (n int) {
+	for ; len(commands) >= 4; n++ {
+		size := uint64(binary.BigEndian.Uint32(commands)) + 4
+		if size > uint64(len(commands)) {
+			return 0
+		}
+		commands = commands[size:]
+	}
+	return n
+}
+
 // NextCommand decodes the first of commands and returns the rest. Payloads
 // point into commands.
 func NextCommand(commands []byte) (c Command, rest []byte, err error) {

@@ -110,7 +110,7 @@ func (d *decoder) result() Result {
 		Duplicate: flags&resultDuplicate != 0,
 		Next:      d.offset(),
 	}
-	o.ContentType = ContentType(d.string())
+	o.ContentType = d.contentType()
 	if flags&resultProducer != 0 {
 		o.Producer = &ProducerState{Epoch: d.uvarint(), LastSeq: d.uvarint()}
 	}

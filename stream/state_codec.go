@@ -81,7 +81,7 @@ func DecodeState(b []byte) (State, error) {
 	}
 	s := State{
 		Incarnation: d.uvarint(),
-		ContentType: ContentType(d.string()),
+		ContentType: d.contentType(),
 		Lifetime:    d.lifetime(),
 		CreatedAt:   Time(d.varint()),
 		Deadline:    Time(d.varint()),

@@ -70,6 +70,20 @@ func (d *decoder) bytes() []byte {
 
 func (d *decoder) string() string { return string(d.bytes()) }
 
+// contentType is string without an allocation for the usual types.
+func (d *decoder) contentType() ContentType {
+	switch b := d.bytes(); string(b) {
+	case "application/json":
+		return "application/json"
+	case string(DefaultContentType):
+		return DefaultContentType
+	case "text/plain":
+		return "text/plain"
+	default:
+		return ContentType(b)
+	}
+}
+
 // done returns an error unless all of the input was read, well-formed.
 func (d *decoder) done() error {
 	if d.failed || len(d.b) > 0 {

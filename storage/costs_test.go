@@ -1,0 +1,147 @@
+package storage
+
+import (
+	"math/rand/v2"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/hashicorp/raft"
+	walfs "github.com/hashicorp/raft-wal/fs"
+	"github.com/hashicorp/raft-wal/types"
+
+	"mainstem/stream"
+)
+
+// weighingFiles counts the bytes that go into segments.
+type weighingFiles struct {
+	countingFiles
+	bytes atomic.Int64
+}
+
+type weighingFile struct {
+	types.WritableFile
+	bytes *atomic.Int64
+}
+
+func (w *weighingFiles) Create(dir, name string, size uint64) (types.WritableFile, error) {
+	f, err := w.countingFiles.Create(dir, name, size)
+	return weighingFile{f, &w.bytes}, err
+}
+
+func (f weighingFile) WriteAt(p []byte, at int64) (int, error) {
+	f.bytes.Add(int64(len(p)))
+	return f.WritableFile.WriteAt(p, at)
+}
+
+// What the log costs does not depend on the machine, and must not creep up: one
+// fsync for what is stored together, and little beside the entries.
+func TestLogCostsOneFsyncAndFewBytes(t *testing.T) {
+	for name, test := range map[string]struct {
+		size, together int
+		most           float64 // bytes written for each byte of an entry
+	}{
+		"small entries, alone": {256, 1, 1.5},
+		"small, eight at once": {256, 8, 1.3},
+		"batches, alone":       {10_000, 1, 1.01},
+		"large":                {1 << 20, 1, 1.001},
+	} {
+		t.Run(name, func(t *testing.T) {
+			files := &weighingFiles{countingFiles: countingFiles{VFS: walfs.New()}}
+			l := openTestLog(t, LogConfig{Dir: filepath.Join(t.TempDir(), "log"), files: files})
+			store(t, l, 1, 1, 1) // the first of a segment writes its header and the meta file
+			files.bytes.Store(0)
+			before, index := files.syncs.Load(), uint64(1)
+			const stores = 10
+			for range stores {
+				var entries []*raft.Log
+				for range test.together {
+					index++
+					entries = append(entries, &raft.Log{Index: index, Term: 1, Data: make([]byte, test.size)})
+				}
+				if err := l.StoreLogs(entries); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := files.syncs.Load() - before; got != stores {
+				t.Errorf("%d fsyncs for %d stores", got, stores)
+			}
+			got := float64(files.bytes.Load()) / float64(stores*test.together*test.size)
+			t.Logf("%.4f bytes written for each", got)
+			if got < 1 || got > test.most {
+				t.Errorf("%.4f bytes written for each byte of an entry, at most %v are due", got, test.most)
+			}
+		})
+	}
+}
+
+// weighingFS counts the bytes that go into files.
+type weighingFS struct {
+	vfs.FS
+	bytes, syncs atomic.Int64
+}
+
+type weighedFile struct {
+	vfs.File
+	fs *weighingFS
+}
+
+func (w *weighingFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	f, err := w.FS.Create(name, c)
+	if err != nil {
+		return nil, err
+	}
+	return weighedFile{f, w}, nil
+}
+
+func (f weighedFile) Write(p []byte) (int, error) {
+	f.fs.bytes.Add(int64(len(p)))
+	return f.File.Write(p)
+}
+
+func (f weighedFile) Sync() error {
+	f.fs.syncs.Add(1)
+	return f.File.Sync()
+}
+
+// The copy syncs nothing on the way of an append, and a flush writes each byte
+// once.
+func TestCopyCostsNoFsyncAndFewBytes(t *testing.T) {
+	fs := &weighingFS{FS: vfs.NewMem()}
+	cfg := testConfig(fs)
+	cfg.MemTableBytes = 64 << 20
+	e, err := Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	random := rand.NewChaCha8([32]byte{}) // does not compress
+	value := make([]byte, 256)
+	fs.bytes.Store(0)
+	fs.syncs.Store(0)
+	b := e.NewBatch()
+	appended := 0
+	for n := uint64(1); n <= 1000; n++ {
+		for s := range uint64(32) {
+			random.Read(value)
+			b.PutRecord(s, n*256, value)
+			appended += len(value)
+		}
+		if err := e.Commit(b, Globals{Applied: n, Now: stream.Time(n)}); err != nil {
+			t.Fatal(err)
+		}
+		b.Reset()
+	}
+	if fs.bytes.Load() != 0 || fs.syncs.Load() != 0 {
+		t.Fatalf("commits wrote %d bytes and synced %d times", fs.bytes.Load(), fs.syncs.Load())
+	}
+	if err := e.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	got := float64(fs.bytes.Load()) / float64(appended)
+	t.Logf("%.3f bytes written for each", got)
+	if got < 1 || got > 1.15 {
+		t.Fatalf("a flush wrote %.3f bytes for each that was appended", got)
+	}
+}
