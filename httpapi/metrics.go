@@ -28,6 +28,8 @@ const (
 	opStatus
 	opOther
 	opEnd
+
+	opTaken // not counted yet: the connection lives on in the relay
 )
 
 var operationNames = [opEnd]string{
@@ -121,6 +123,9 @@ func (m *metrics) observe(op operation, status int, took time.Duration, out int6
 func (s *Server) finish(c echo.Context, op operation, begin time.Time, panicked any) {
 	if panicked != nil {
 		s.answerPanic(c, panicked)
+	}
+	if op == opTaken {
+		return
 	}
 	res := c.Response()
 	status := res.Status
