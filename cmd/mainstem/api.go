@@ -30,7 +30,7 @@ func (n *node) letIn() (err error) {
 		LongPollTimeout: h.longPollTimeout, SSEReconnectInterval: h.sseReconnectInterval, SSEKeepAlive: h.sseKeepAlive,
 		SlowReaderTimeout: h.slowReaderTimeout, NoLeaderGrace: h.noLeaderGrace,
 		BodyBytesMax: l.bodyBytes, ChunkBytes: int(l.chunkBytes), LiveReadersMax: l.liveReaders,
-		Access: access, Damaged: n.health.Damaged(),
+		Access: access, TakeOver: n.takeOver(), Damaged: n.health.Damaged(),
 		Log: n.log, Metrics: n.metrics,
 	}, n.cluster, n.cluster, n.machine, clusterFace{n.cluster, n.space})
 	if err != nil {
