@@ -26,9 +26,10 @@ var arrows = map[string][]string{
 	"client":              {"stream"},
 	"recovery":            {"storage", "cluster"},
 	"httpapi":             {"stream", "auth"},
-	"cmd/mainstem":        {"stream", "storage", "fsm", "cluster", "auth", "httpapi", "client", "scrub", "recovery", "lines"},
+	"cmd/mainstem":        {"stream", "storage", "fsm", "cluster", "auth", "httpapi", "client", "scrub", "recovery", "lines", "bench"},
 	"scrub":               {"stream", "storage"},
 	"lines":               {},
+	"bench":               {}, // any server from outside
 	"test":                {},
 	"test/harness":        {},
 	"test/mutants":        {}, // edits of the sources, not imports of them
