@@ -34,6 +34,7 @@ var arrows = map[string][]string{
 	"test/harness":        {},
 	"test/mutants":        {}, // edits of the sources, not imports of them
 	"test/chaos":          {}, // the program from outside
+	"test/bench":          {},
 	"test/sim":            {"stream", "storage", "fsm", "cluster", "cluster/clustertest", "httpapi", "scrub"},
 }
 
