@@ -84,7 +84,7 @@ func (m *Machine) readState(v *view, from stream.From, limit int) (stream.Chunk,
 		chunk.Body, chunk.Next, chunk.Memo = p.body, chunk.Tail, &p.memo
 		return chunk, nil
 	}
-	return m.gather(v, chunk, pos, limit)
+	return m.gatherKept(v, chunk, pos, limit)
 }
 
 // latest returns the piece that is all that follows pos, which is what those who
@@ -100,10 +100,11 @@ func (v *view) latest(pos uint64, limit int) *piece {
 	return p
 }
 
-// gather completes chunk, which begins at pos.
-func (m *Machine) gather(v *view, chunk stream.Chunk, pos uint64, limit int) (stream.Chunk, error) {
+// gather completes chunk, which begins at pos. Its bytes are in memory that is used
+// again, unless they are to be kept.
+func (m *Machine) gather(v *view, chunk stream.Chunk, pos uint64, limit int, kept bool) (stream.Chunk, error) {
 	s := v.state
-	g := gatherer{state: s, pieces: v.pieces, pool: &m.buffers, pos: pos, limit: limit}
+	g := gatherer{state: s, pieces: v.pieces, pool: &m.buffers, pos: pos, limit: limit, own: kept}
 	if err := g.run(m.engine); err != nil {
 		g.free()
 		return stream.Chunk{}, err

@@ -70,6 +70,7 @@ type node struct {
 	mu        sync.Mutex // guards what follows
 	behind    *machine   // what readers see until a fence; nil when the copy is current
 	fences    int
+	reads     int
 	submitted []stream.Command
 	fenceErr  error // what Fence returns when its context ends; nil: it succeeds at once
 	submitErr error
@@ -146,6 +147,9 @@ func (n *node) copy() *machine {
 func (n *node) Info(name stream.Name) (stream.Info, bool, error) { return n.copy().Info(name) }
 
 func (n *node) Read(name stream.Name, from stream.From, limit int) (stream.Chunk, error) {
+	n.mu.Lock()
+	n.reads++
+	n.mu.Unlock()
 	return n.copy().Read(name, from, limit)
 }
 

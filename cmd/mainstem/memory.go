@@ -14,9 +14,10 @@ const memoryShare = 0.85
 
 // Parts of storage.memory_bytes. Up to four tables of writes are held at once.
 const (
-	cacheShare    = 4
-	memTableShare = 8
-	tailShare     = 4
+	cacheShare    = 5
+	memTableShare = 10
+	tailShare     = 5
+	chunkShare    = 5
 )
 
 // limitMemory tells the runtime what memory it has: GOMEMLIMIT where that is set,
@@ -31,11 +32,11 @@ func limitMemory(log *slog.Logger) {
 }
 
 // memoryParts is what each holder of data may take.
-type memoryParts struct{ cache, memTable, tails int64 }
+type memoryParts struct{ cache, memTable, tails, chunks int64 }
 
 // parts divides the budget among those that have no size of their own.
 func (c *storageConfig) parts() memoryParts {
-	p := memoryParts{cache: c.cacheBytes, memTable: c.memTableBytes, tails: c.memoryBytes / tailShare}
+	p := memoryParts{cache: c.cacheBytes, memTable: c.memTableBytes, tails: c.memoryBytes / tailShare, chunks: c.memoryBytes / chunkShare}
 	if p.cache == 0 {
 		p.cache = c.memoryBytes / cacheShare
 	}

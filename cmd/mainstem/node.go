@@ -153,7 +153,7 @@ func (n *node) openStorage() error {
 		return err
 	}
 	n.opened.push("scrub", n.scrub.Close)
-	n.machine, err = fsm.New(n.engine, fsm.Config{Log: n.log, TailBytes: memory.tails, Committed: n.joined.committed, Marked: n.scrub.Marked, Damaged: n.health.Found})
+	n.machine, err = fsm.New(n.engine, fsm.Config{Log: n.log, TailBytes: memory.tails, ChunkBytes: memory.chunks, Committed: n.joined.committed, Marked: n.scrub.Marked, Damaged: n.health.Found})
 	return err
 }
 
