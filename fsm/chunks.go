@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"bytes"
 	"container/list"
 	"sync"
 
@@ -76,13 +77,12 @@ func (c *chunks) get(key chunkKey) (k *keptChunk, again bool) {
 	return nil, false
 }
 
-// keep keeps a chunk whose body nobody will write again, and drops those that were
-// not read for longest.
+// keep keeps a chunk, and drops those that were
+// not read for longest. The body is copied: a chunk ends with an append, so the
+// memory that it was gathered in may be much more than it fills.
 func (c *chunks) keep(key chunkKey, body [][]byte, end uint64) {
-	k := &keptChunk{key: key, body: body, end: end, cost: keptOverhead}
-	for _, b := range body {
-		k.cost += int64(cap(b))
-	}
+	whole := bytes.Join(body, nil)
+	k := &keptChunk{key: key, body: [][]byte{whole}, end: end, cost: keptOverhead + int64(cap(whole))}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.kept[key] != nil || k.cost > c.max {
@@ -113,14 +113,14 @@ func (m *Machine) gatherKept(v *view, chunk stream.Chunk, pos uint64, limit int)
 	s := v.state
 	key := chunkKey{s.Incarnation, pos, limit}
 	if s.Pos-pos <= uint64(limit) { // it may reach the tail, and be longer the next time
-		return m.gather(v, chunk, pos, limit, false)
+		return m.gather(v, chunk, pos, limit)
 	}
 	k, again := m.chunks.get(key)
 	if k != nil {
 		chunk.Body, chunk.Next = k.body, s.OffsetAt(k.end)
 		return chunk, nil
 	}
-	chunk, err := m.gather(v, chunk, pos, limit, again)
+	chunk, err := m.gather(v, chunk, pos, limit)
 	if err == nil && again && chunk.Next != chunk.Tail {
 		m.chunks.keep(key, chunk.Body, chunk.Next.Pos)
 	}

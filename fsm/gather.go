@@ -20,7 +20,6 @@ type gatherer struct {
 	pool   *sync.Pool // of *[]byte
 	pos    uint64
 	limit  int
-	own    bool // the body is not to lie in a buffer that is used again
 	body   [][]byte
 	err    error
 
@@ -131,7 +130,7 @@ func (g *gatherer) add(b []byte) {
 // makeRoom makes a buffer for all that the chunk can hold.
 func (g *gatherer) makeRoom() {
 	n := min(g.state.Pos-g.pos, uint64(max(g.limit, 0)))
-	if n < pooledBytes || g.own {
+	if n < pooledBytes {
 		g.buffer = make([]byte, 0, n)
 		return
 	}

@@ -100,11 +100,10 @@ func (v *view) latest(pos uint64, limit int) *piece {
 	return p
 }
 
-// gather completes chunk, which begins at pos. Its bytes are in memory that is used
-// again, unless they are to be kept.
-func (m *Machine) gather(v *view, chunk stream.Chunk, pos uint64, limit int, kept bool) (stream.Chunk, error) {
+// gather completes chunk, which begins at pos.
+func (m *Machine) gather(v *view, chunk stream.Chunk, pos uint64, limit int) (stream.Chunk, error) {
 	s := v.state
-	g := gatherer{state: s, pieces: v.pieces, pool: &m.buffers, pos: pos, limit: limit, own: kept}
+	g := gatherer{state: s, pieces: v.pieces, pool: &m.buffers, pos: pos, limit: limit}
 	if err := g.run(m.engine); err != nil {
 		g.free()
 		return stream.Chunk{}, err
