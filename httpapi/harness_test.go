@@ -71,6 +71,7 @@ type node struct {
 	behind    *machine   // what readers see until a fence; nil when the copy is current
 	fences    int
 	reads     int
+	traps     map[stream.Name]func() // what happens to a read before it is carried out
 	submitted []stream.Command
 	fenceErr  error // what Fence returns when its context ends; nil: it succeeds at once
 	submitErr error
@@ -149,7 +150,11 @@ func (n *node) Info(name stream.Name) (stream.Info, bool, error) { return n.copy
 func (n *node) Read(name stream.Name, from stream.From, limit int) (stream.Chunk, error) {
 	n.mu.Lock()
 	n.reads++
+	trap := n.traps[name]
 	n.mu.Unlock()
+	if trap != nil {
+		trap()
+	}
 	return n.copy().Read(name, from, limit)
 }
 

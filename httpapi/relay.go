@@ -167,8 +167,8 @@ func (r *relay) wakeGroup(g *group) {
 		for _, rd := range g.riders {
 			r.rouse(rd)
 		}
-		r.hire()
 	}
+	r.hire()
 	r.mu.Unlock()
 }
 
@@ -213,9 +213,11 @@ func (r *relay) enqueue(rd *rider) {
 	r.queued++
 }
 
-// hire starts workers for what is queued. It wants the lock.
+// hire starts workers for what is queued. Those that there are may be busy for long,
+// with a read from disk, so they do not count; one too many finds nothing and ends. It
+// wants the lock.
 func (r *relay) hire() {
-	for r.workers < min(r.workersMax, r.queued) {
+	for n := r.queued; n > 0 && r.workers < r.workersMax; n-- {
 		r.workers++
 		r.running.Go(r.work)
 	}
@@ -243,15 +245,14 @@ func (r *relay) work() {
 func (r *relay) serve(rd *rider) {
 	cut := r.cut || rd.group.broken
 	r.mu.Unlock()
-	next := rd.turn(cut)
+	next := rd.safeTurn(cut)
 	r.mu.Lock()
 	switch {
 	case next == over:
 		rd.state = over
 		r.part(rd)
 	case next == queued || rd.again:
-		r.enqueue(rd)
-		r.hire()
+		r.enqueue(rd) // who serves goes on with the queue, or hires
 	default:
 		rd.state = idle
 	}

@@ -237,3 +237,65 @@ func TestManyReadersOfManyStreams(t *testing.T) {
 		}
 	})
 }
+
+// trap makes reads of a stream do something first.
+func (n *node) trap(name stream.Name, f func()) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.traps = map[stream.Name]func(){name: f}
+}
+
+// TestAReadThatTakesLongHoldsUpNobody: the disk may be slow for one stream.
+func TestAReadThatTakesLongHoldsUpNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := relayed(t, 1<<30)
+		n.apply(true, stream.Create{Name: "slow", ContentType: text}, stream.Create{Name: "s", ContentType: text})
+		s := n.serve(httpapi.Config{})
+		var all []*answer
+		for _, name := range []string{"slow", "slow", "s", "s"} {
+			a, leave := start(s, http.MethodGet, "/v1/stream/"+name+"?offset=-1&live=sse")
+			defer leave()
+			all = append(all, a)
+		}
+		synctest.Wait()
+		disk := make(chan struct{})
+		n.trap("slow", func() { <-disk })
+		n.apply(true, appendTo("slow", text, "late"))
+		synctest.Wait()
+		n.apply(true, appendTo("s", text, "now"))
+		synctest.Wait()
+		for i, a := range all {
+			if data, _ := pairs(t, a.text()); len(data) != i/2 {
+				t.Errorf("reader %d has %q", i, data)
+			}
+		}
+		close(disk)
+		synctest.Wait()
+		if data, _ := pairs(t, all[0].text()); len(data) != 1 {
+			t.Errorf("the slow one has %q", data)
+		}
+	})
+}
+
+// TestAPanicEndsOneConnection and not the process.
+func TestAPanicEndsOneConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := relayed(t, 1<<30)
+		n.apply(true, stream.Create{Name: "bad", ContentType: text}, stream.Create{Name: "s", ContentType: text})
+		s := n.serve(httpapi.Config{})
+		bad, leaveBad := start(s, http.MethodGet, "/v1/stream/bad?offset=-1&live=sse")
+		defer leaveBad()
+		good, leaveGood := start(s, http.MethodGet, "/v1/stream/s?offset=-1&live=sse")
+		defer leaveGood()
+		synctest.Wait()
+		n.trap("bad", func() { panic("a bug") })
+		n.apply(true, appendTo("bad", text, "x"), appendTo("s", text, "y"))
+		synctest.Wait()
+		if data, _ := pairs(t, good.text()); len(data) != 1 || good.ended() {
+			t.Fatalf("the good one has %q", data)
+		}
+		if !bad.ended() || bad.line.last {
+			t.Fatal("the bad one is still there, or ended as if all was well")
+		}
+	})
+}

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"runtime/debug"
 	"time"
 )
 
@@ -37,6 +38,18 @@ type rider struct {
 }
 
 func (rd *rider) wake() { rd.relay.wake(rd) }
+
+// safeTurn is turn, and ends the rider if that panics, as net/http would end its
+// request.
+func (rd *rider) safeTurn(cut bool) (next riderState) {
+	defer func() {
+		if p := recover(); p != nil {
+			rd.server.log.Error("handler panicked", "method", http.MethodGet, "stream", string(rd.lease.name), "panic", p, "stack", string(debug.Stack()))
+			next = rd.leave()
+		}
+	}()
+	return rd.turn(cut)
+}
 
 // turn does what can be done without waiting and returns what the relay is to do
 // next: nothing (idle), another turn soon (queued), or forget this rider (over).
