@@ -8,7 +8,7 @@ FUZZTIME ?= 5s
 # What runs in this process; the battery drives the binary from outside.
 PRODUCT := $(shell $(GO) list ./... 2>/dev/null | grep -vx -e mainstem/test -e mainstem/test/harness)
 
-.PHONY: help build dev cluster docs check test test-short battery chaos mutants fuzz clean
+.PHONY: help build dev cluster docs check test test-short battery chaos bench mutants fuzz clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,10 @@ mutants: build ## break the product on purpose and see that the tests notice; wr
 	test/setup.sh && test/chaos/setup.sh
 	@$$(unshare --mount --propagation private true 2>/dev/null && echo unshare --mount --propagation private) \
 	  $(GO) test -count=1 -timeout 60m -tags mutants -v -run TestTheBatteryCatchesEveryMutant ./test/mutants
+
+bench: build ## measure, beside an echo handler and the reference server; writes docs/benchmarks.md (some ten minutes)
+	test/bench/setup.sh
+	MAINSTEM_BENCH=full $(GO) test -count=1 -timeout 40m -v ./test/bench
 
 test-short: check ## what takes under a minute
 	$(GO) test -short $(PRODUCT)

@@ -28,12 +28,15 @@ var arrows = map[string][]string{
 	"client":              {"stream"},
 	"recovery":            {"storage", "cluster"},
 	"httpapi":             {"stream", "subs", "auth"},
-	"cmd/mainstem":        {"stream", "subs", "storage", "fsm", "cluster", "deliver", "auth", "httpapi", "client", "scrub", "recovery"},
+	"cmd/mainstem":        {"stream", "subs", "storage", "fsm", "cluster", "deliver", "auth", "httpapi", "client", "scrub", "recovery", "lines", "bench"},
 	"scrub":               {"stream", "storage"},
+	"lines":               {},
+	"bench":               {}, // any server from outside
 	"test":                {},
 	"test/harness":        {},
 	"test/mutants":        {}, // edits of the sources, not imports of them
 	"test/chaos":          {}, // the program from outside
+	"test/bench":          {},
 	"test/sim":            {"stream", "storage", "fsm", "cluster", "cluster/clustertest", "httpapi", "scrub"},
 }
 
@@ -50,6 +53,7 @@ var strangers = map[string][]string{
 	"httpapi":  {"os", "io/fs", "github.com/hashicorp/raft", "github.com/cockroachdb/pebble/v2", "github.com/hashicorp/memberlist"},
 	"subs":     {"os", "net", "net/http", "io/fs", "math/rand", "math/rand/v2", "crypto/rand", "log", "log/slog", "sync", "github.com/hashicorp/raft", "github.com/cockroachdb/pebble/v2"},
 	"deliver":  {"io/fs", "github.com/hashicorp/raft", "github.com/cockroachdb/pebble/v2", "github.com/labstack/echo/v4"},
+	"lines":    {"github.com/labstack/echo/v4", "github.com/hashicorp/raft", "github.com/cockroachdb/pebble/v2"},
 }
 
 func TestPackagesImportOnlyAlongTheArrows(t *testing.T) {

@@ -22,6 +22,9 @@ type Config struct {
 	// that what does not fit is read from the copy. Default 64 MiB; below 0 for
 	// none.
 	TailBytes int64
+	// ChunkBytes bounds what is kept in memory of long reads for others who read the
+	// same. Default 64 MiB; below 0 for none.
+	ChunkBytes int64
 	// Committed is called after each commit with the index and term of its last
 	// entry, on raft's goroutine: it must not block.
 	Committed func(index, term uint64)
@@ -45,6 +48,7 @@ type Machine struct {
 	marked    func(index uint64, m stream.Mark, v *storage.View)
 	damaged   func(error)
 	log       *slog.Logger
+	chunks    *chunks
 	buffers   sync.Pool // of *[]byte, for bodies of chunks
 
 	mu  sync.Mutex // guards txn: raft's goroutine against Persist and Restore
@@ -60,6 +64,9 @@ func New(engine *storage.Engine, cfg Config) (*Machine, error) {
 	}
 	if cfg.TailBytes == 0 {
 		cfg.TailBytes = 64 << 20
+	}
+	if cfg.ChunkBytes == 0 {
+		cfg.ChunkBytes = 64 << 20
 	}
 	if cfg.Committed == nil {
 		cfg.Committed = func(uint64, uint64) {}
@@ -78,6 +85,7 @@ func New(engine *storage.Engine, cfg Config) (*Machine, error) {
 		engine:    engine,
 		registry:  newRegistry(),
 		heads:     newHeads(engine, cfg.CachedStreams, cfg.TailBytes),
+		chunks:    newChunks(max(cfg.ChunkBytes, 0)),
 		applied:   newApplied(engine.Globals().Applied),
 		committed: cfg.Committed,
 		marked:    cfg.Marked,

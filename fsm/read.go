@@ -84,7 +84,7 @@ func (m *Machine) readState(v *view, from stream.From, limit int) (stream.Chunk,
 		chunk.Body, chunk.Next, chunk.Memo = p.body, chunk.Tail, &p.memo
 		return chunk, nil
 	}
-	return m.gather(v, chunk, pos, limit)
+	return m.gatherKept(v, chunk, pos, limit)
 }
 
 // latest returns the piece that is all that follows pos, which is what those who

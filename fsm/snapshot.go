@@ -88,6 +88,7 @@ func (m *Machine) Restore(source io.ReadCloser) (err error) {
 	m.txn = txn
 	m.heads.forget()
 	m.registry.load(txn.ledger)
+	m.chunks.clear()
 	m.applied.reach(m.txn.globals.Applied)
 	return nil
 }

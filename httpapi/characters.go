@@ -1,8 +1,6 @@
 package httpapi
 
 import (
-	"context"
-	"errors"
 	"mime"
 	"strings"
 	"time"
@@ -31,64 +29,48 @@ func isUTF8(t stream.ContentType) bool {
 // own: half a character at its end would be lost. Offsets exist only between
 // appends, so the chunk gives back its last appends or takes the next ones.
 //
-// If neither helps, because the stream ends there for a while or is no UTF-8,
-// the chunk is sent as it is.
-func (t *tail) completeCharacter(ctx context.Context) (err error) {
-	if cutsCharacter(&t.chunk) {
-		t.chunk, err = t.wholeCharacters(ctx, t.chunk)
-	}
-	return err
-}
-
-func (t *tail) wholeCharacters(ctx context.Context, chunk stream.Chunk) (stream.Chunk, error) {
-	for shorter := chunk; ; {
-		var err error
+// While neither helps, because the stream ends there for the moment, the chunk is
+// to be held back; but not for ever, and not if it is no UTF-8: then it is sent as
+// it is.
+func (t *tail) completeCharacter(now time.Time) (hold bool, err error) {
+	for shorter := t.chunk; ; {
 		before := shorter.Len()
 		if shorter, err = t.read(shorter.From, before-1); err != nil {
-			return chunk, err
+			return false, err
 		}
 		if shorter.Len() >= before {
 			break // one append; it cannot be shorter
 		}
 		if !cutsCharacter(&shorter) {
-			return shorter, nil
+			t.chunk = shorter
+			return false, nil
 		}
 	}
-	return t.extend(ctx, chunk)
+	return t.extend(now)
 }
 
 // extend adds the appends that follow, one after the other, until a character
 // is whole.
-func (t *tail) extend(ctx context.Context, chunk stream.Chunk) (stream.Chunk, error) {
-	until := t.server.cfg.Now().Add(characterTime)
-	if until.After(t.end) {
-		until = t.end
-	}
+func (t *tail) extend(now time.Time) (hold bool, err error) {
+	chunk := &t.chunk
 	most := chunk.Len() + characterBytesMax
-	for cutsCharacter(&chunk) && chunk.Len() <= most && !chunk.Ended() {
+	for cutsCharacter(chunk) && chunk.Len() <= most && !chunk.Ended() {
 		if chunk.UpToDate() {
-			err := t.wait(ctx, until)
-			if errors.Is(err, errTimeUp) {
-				break
+			if t.held.IsZero() {
+				t.held = earlier(now.Add(characterTime), t.end)
 			}
-			if err != nil {
-				return chunk, err
-			}
+			return now.Before(t.held), nil
 		}
-		more, err := t.look(chunk.Next, 1)
+		more, err := t.read(chunk.Next, 1)
 		if err != nil {
-			return chunk, err
+			return false, err
 		}
 		more.Memo, more.Free = nil, nil // the body is another one now
 		more.Body = append(chunk.Body[:len(chunk.Body):len(chunk.Body)], more.Body...)
 		more.From = chunk.From
-		chunk = more
+		*chunk = more
 	}
-	return chunk, nil
-}
-
-func (t *tail) read(from stream.Offset, limit int) (stream.Chunk, error) {
-	return t.follower.server.reader.Read(t.lease.name, stream.FromOffset(from), limit)
+	return false, nil
 }
 
 // cutsCharacter reports bytes that end with the beginning of a UTF-8 sequence.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -39,6 +40,13 @@ type Config struct {
 	Webhooks      Webhooks      // needed with Subscriptions
 
 	Damaged <-chan struct{} // closed when the local copy must not be read any more; never
+
+	// TakeOver takes a connection from net/http, so that it costs no goroutine
+	// while it waits: that of an SSE request over plain HTTP/1.1, whose header was
+	// sent. wake is to be called when the connection takes more after it did not,
+	// and when its client has gone; it does not wait. nil, and whatever cannot be
+	// taken over, leaves SSE to net/http.
+	TakeOver func(w http.ResponseWriter, wake func()) (Line, error)
 
 	Now     func() time.Time     // time.Now
 	Jitter  func(max int) int    // random from 0 to max-1; math/rand/v2

@@ -27,9 +27,6 @@ func encodingOf(t stream.ContentType) encoding {
 	return base64Text
 }
 
-// comment keeps a connection alive. It is a line of its own and no event.
-var comment = []byte(":\n")
-
 // appendData appends one data event (§5.8), which a client can decode without
 // the ones before.
 func appendData(b []byte, e encoding, chunk *stream.Chunk) []byte {

@@ -46,10 +46,20 @@ func (s *Server) follow(name stream.Name, info *stream.Info, gauge prometheus.Ga
 }
 
 func (f *follower) close() {
+	f.stopWatching()
+	f.uncount()
+}
+
+// stopWatching is for a reader for whom somebody else waits from now on.
+func (f *follower) stopWatching() {
 	if f.timer != nil {
 		f.timer.Stop()
 	}
 	f.leave()
+	f.watch, f.leave, f.bell, f.timer = nil, nil, nil, nil
+}
+
+func (f *follower) uncount() {
 	f.gauge.Dec()
 	f.server.live.Add(-1)
 }

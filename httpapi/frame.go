@@ -12,8 +12,8 @@ import (
 type frame struct {
 	kind   frameKind
 	cursor uint64
-	text   []byte // never written again
-	digits [2]int // where in text the cursor lies, if it is in it
+	packet packet // never written again
+	digits [2]int // where in its text the cursor lies, if it is in it
 }
 
 // frameKind is what makes the frames of one chunk differ.
@@ -23,7 +23,7 @@ type frameKind struct {
 }
 
 // frameRoom is what a frame takes beside its data.
-const frameRoom = 224
+const frameRoom = 224 + packetRoom
 
 // sharedFrame returns the frame of a chunk that has a memo. Two readers may make
 // it at the same time; either will do.
@@ -36,20 +36,21 @@ func sharedFrame(kind frameKind, chunk *stream.Chunk, cursor uint64) *frame {
 		n += n/3 + 4
 	}
 	f := &frame{kind: kind, cursor: cursor}
-	f.text = appendEvents(make([]byte, 0, n+frameRoom), kind, chunk, cursor)
+	f.packet = newPacket(make([]byte, packetHead, n+frameRoom), func(b []byte) []byte { return appendEvents(b, kind, chunk, cursor) })
 	if !kind.ended {
-		end := len(f.text) - len(afterCursor(kind.upToDate))
+		end := len(f.packet.text()) - len(afterCursor(kind.upToDate))
 		f.digits = [2]int{end - digitsOf(cursor), end}
 	}
 	chunk.Memo.Store(f)
 	return f
 }
 
-// appendWith appends the frame with another cursor.
+// appendWith appends the text with another cursor.
 func (f *frame) appendWith(b []byte, cursor uint64) []byte {
-	b = append(b, f.text[:f.digits[0]]...)
+	text := f.packet.text()
+	b = append(b, text[:f.digits[0]]...)
 	b = strconv.AppendUint(b, cursor, 10)
-	return append(b, f.text[f.digits[1]:]...)
+	return append(b, text[f.digits[1]:]...)
 }
 
 func digitsOf(n uint64) int {

@@ -33,7 +33,7 @@ func TestSharedFramesSayWhatOwnFramesSay(t *testing.T) {
 				for _, cursor := range []uint64{7, 7, 12345, 8, 0} {
 					want := string(appendEvents(nil, kind, &chunk, cursor))
 					f := sharedFrame(kind, &chunk, cursor)
-					got := string(f.text)
+					got := string(f.packet.text())
 					if !ended && f.cursor != cursor {
 						got = string(f.appendWith(nil, cursor))
 					}
@@ -65,13 +65,11 @@ func (d *deaf) SetWriteDeadline(time.Time) error { d.deadlines++; return nil }
 // deafTail is an SSE connection to nobody, about to send a chunk.
 func deafTail(protoMajor int, cursor uint64) (*tail, *deaf, *stream.Chunk) {
 	s := &Server{cfg: Config{}.withDefaults()}
-	s.buffers.New = func() any { return new([]byte) }
+	s.buffers.New = newBuffer
 	d := &deaf{header: http.Header{}}
 	t := &tail{
 		follower: &follower{server: s},
-		res:      echo.NewResponse(d, nil),
-		flusher:  http.NewResponseController(d),
-		keeps:    protoMajor == 1,
+		out:      &response{server: s, res: echo.NewResponse(d, nil), flusher: http.NewResponseController(d), keeps: protoMajor == 1},
 		encoding: jsonArray,
 		cursor:   cursor,
 	}

@@ -70,11 +70,15 @@ type node struct {
 	mu        sync.Mutex // guards what follows
 	behind    *machine   // what readers see until a fence; nil when the copy is current
 	fences    int
+	reads     int
+	traps     map[stream.Name]func() // what happens to a read before it is carried out
 	submitted []stream.Command
 	fenceErr  error // what Fence returns when its context ends; nil: it succeeds at once
 	submitErr error
 	contact   *time.Time // last contact with a leader; nil: now
 	notReady  error
+
+	takeOver func(http.ResponseWriter, func()) (httpapi.Line, error) // nil: SSE stays with net/http
 }
 
 func newNode(tb testing.TB) *node {
@@ -144,6 +148,13 @@ func (n *node) copy() *machine {
 func (n *node) Info(name stream.Name) (stream.Info, bool, error) { return n.copy().Info(name) }
 
 func (n *node) Read(name stream.Name, from stream.From, limit int) (stream.Chunk, error) {
+	n.mu.Lock()
+	n.reads++
+	trap := n.traps[name]
+	n.mu.Unlock()
+	if trap != nil {
+		trap()
+	}
 	return n.copy().Read(name, from, limit)
 }
 
@@ -213,6 +224,7 @@ func (n *node) serve(cfg httpapi.Config) *httpapi.Server {
 	if cfg.Now == nil {
 		cfg.Now = n.now
 	}
+	cfg.TakeOver = n.takeOver
 	if cfg.Jitter == nil {
 		cfg.Jitter = func(int) int { return 0 }
 	}
@@ -241,7 +253,9 @@ type answer struct {
 	status int
 	body   bytes.Buffer
 	done   bool
-	stuck  chan struct{} // not nil: writes fail as after a deadline
+	stuck  chan struct{}   // not nil: writes fail as after a deadline
+	left   context.Context // ends when the client leaves
+	line   *line           // not nil: taken over
 }
 
 func newAnswer() *answer { return &answer{header: http.Header{}} }
@@ -302,6 +316,9 @@ func do(s http.Handler, method, target, body string, headers ...string) *answer 
 func doRequest(s http.Handler, r *http.Request) *answer {
 	a := newAnswer()
 	s.ServeHTTP(a, r)
+	if a.line != nil {
+		<-a.line.closed
+	}
 	a.done = true
 	return a
 }
@@ -311,8 +328,12 @@ func start(s http.Handler, method, target string, headers ...string) (a *answer,
 	ctx, cancel := context.WithCancel(context.Background())
 	r := request(method, target, "", headers...).WithContext(ctx)
 	a = newAnswer()
+	a.left = ctx
 	go func() {
 		s.ServeHTTP(a, r)
+		if a.line != nil {
+			<-a.line.closed
+		}
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		a.done = true

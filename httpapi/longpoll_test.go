@@ -139,6 +139,10 @@ func TestLongPollWakesOnDelete(t *testing.T) {
 // TestAClientThatLeavesFreesItsReader shows it by the limit: the place is free
 // again.
 func TestAClientThatLeavesFreesItsReader(t *testing.T) {
+	onAllPaths(t, testAClientThatLeavesFreesItsReader)
+}
+
+func testAClientThatLeavesFreesItsReader(t *testing.T, newNode nodeMaker) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNode(t)
 		n.apply(true, create("s", text, "a"))
@@ -163,7 +167,9 @@ func TestAClientThatLeavesFreesItsReader(t *testing.T) {
 	})
 }
 
-func TestDrainEndsLiveReadersAtOnce(t *testing.T) {
+func TestDrainEndsLiveReadersAtOnce(t *testing.T) { onAllPaths(t, testDrainEndsLiveReadersAtOnce) }
+
+func testDrainEndsLiveReadersAtOnce(t *testing.T, newNode nodeMaker) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNode(t)
 		tail := n.apply(true, create("s", text, "a"))
@@ -203,7 +209,9 @@ func TestDrainEndsLiveReadersAtOnce(t *testing.T) {
 
 // TestDrainSpreadsLiveReaders: they end one after the other within the time
 // given, and one that data reaches meanwhile gets it.
-func TestDrainSpreadsLiveReaders(t *testing.T) {
+func TestDrainSpreadsLiveReaders(t *testing.T) { onAllPaths(t, testDrainSpreadsLiveReaders) }
+
+func testDrainSpreadsLiveReaders(t *testing.T, newNode nodeMaker) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNode(t)
 		n.apply(true, create("s", text, "a"))

@@ -29,6 +29,8 @@ const (
 	opControl
 	opOther
 	opEnd
+
+	opTaken // not counted yet: the connection lives on in the relay
 )
 
 var operationNames = [opEnd]string{
@@ -123,6 +125,9 @@ func (m *metrics) observe(op operation, status int, took time.Duration, out int6
 func (s *Server) finish(c echo.Context, op operation, begin time.Time, panicked any) {
 	if panicked != nil {
 		s.answerPanic(c, panicked)
+	}
+	if op == opTaken {
+		return
 	}
 	res := c.Response()
 	status := res.Status

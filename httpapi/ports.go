@@ -51,3 +51,17 @@ type Cluster interface {
 	// ok is false when it never did.
 	LeaderContact() (at time.Time, ok bool)
 }
+
+// Line is a connection that was taken from net/http. One goroutine at a time uses
+// it.
+type Line interface {
+	// Write sends what can be sent without waiting: n is less than len(b) when the
+	// network takes no more for now. An error means that the connection is of no
+	// more use.
+	Write(b []byte) (n int, err error)
+
+	// Gone reports that the client has left.
+	Gone() bool
+
+	Close() error
+}

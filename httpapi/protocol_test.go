@@ -244,3 +244,38 @@ func TestCachesDoNotOutliveAStream(t *testing.T) {
 		do(s, http.MethodGet, base+"s20", "").want(t, 200, "Cache-Control", "public, max-age=17")
 	})
 }
+
+// TestANotModifiedReadsNoData: who asks for news and there is none costs no read of
+// what it has; and a tag that does not fit, whatever it is, is answered with data.
+func TestANotModifiedReadsNoData(t *testing.T) {
+	n := newNode(t)
+	from := n.apply(true, create("s", text, "first"))
+	n.apply(true, appendTo("s", text, "second"))
+	s := n.serve(httpapi.Config{ChunkBytes: 100})
+	target := "/v1/stream/s?offset=" + from.String()
+	tag := do(s, http.MethodGet, target, "").header.Get("ETag")
+	before := n.reads
+	for _, tags := range []string{tag, "W/" + tag, `"x", ` + tag, "*"} {
+		a := do(s, http.MethodGet, target, "", "If-None-Match", tags)
+		a.want(t, 304, "ETag", tag, "Stream-Up-To-Date", "true")
+		if a.text() != "" {
+			t.Fatalf("got %q", a.text())
+		}
+	}
+	if n.reads != before {
+		t.Fatalf("%d reads", n.reads-before)
+	}
+	n.apply(true, appendTo("s", text, "third"))
+	if a := do(s, http.MethodGet, target, "", "If-None-Match", tag); a.status != 200 || a.text() != "secondthird" {
+		t.Fatalf("got %d %q", a.status, a.text())
+	}
+	tag = do(s, http.MethodGet, target, "").header.Get("ETag")
+	n.apply(true, stream.Append{Name: "s", Close: true})
+	if a := do(s, http.MethodGet, target, "", "If-None-Match", tag); a.status != 200 || a.header.Get("Stream-Closed") != "true" {
+		t.Fatalf("a stream that closed is answered %d", a.status)
+	}
+	n.apply(true, stream.Delete{Name: "s"})
+	do(s, http.MethodGet, target, "", "If-None-Match", tag).want(t, 404)
+	n.apply(true, create("s", text, "anew"))
+	do(s, http.MethodGet, target, "", "If-None-Match", tag).want(t, 410)
+}

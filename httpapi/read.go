@@ -31,13 +31,23 @@ type writeDeadliner interface{ SetWriteDeadline(time.Time) error }
 // read answers GET: §5.6, and for live reads §5.7 and §5.8. A connection that
 // waits for events keeps its stack, so what came before is in a function that
 // has returned by then: a stack of 8 KiB suffices, and not 16.
-func (s *Server) read(c echo.Context) (operation, error) {
+func (s *Server) read(c echo.Context) (op operation, err error) {
 	op, t, err := s.beginRead(c)
 	if t == nil {
 		return op, err
 	}
-	defer t.close()
-	return op, t.run(c.Request().Context())
+	taken := false
+	defer func() {
+		if !taken {
+			t.out.(*response).leave()
+			t.close()
+		}
+	}()
+	taken, err = t.run(c.Request().Context(), func() bool { return s.relay.take(t) })
+	if taken {
+		op = opTaken
+	}
+	return op, err
 }
 
 // beginRead answers all but SSE, of which it sends the header. Then t must be

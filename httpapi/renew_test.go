@@ -12,7 +12,9 @@ import (
 	"mainstem/stream"
 )
 
-func TestWhoRenews(t *testing.T) {
+func TestWhoRenews(t *testing.T) { onAllPaths(t, testWhoRenews) }
+
+func testWhoRenews(t *testing.T, newNode nodeMaker) {
 	get := http.MethodGet
 	for name, r := range map[string]struct {
 		method, query string
@@ -151,6 +153,10 @@ func TestARenewalThatFailedIsSentAgain(t *testing.T) {
 // TestLiveReadersKeepTheirStreamAlive connects many readers to streams whose
 // window is shorter and longer than what is collected, without any data.
 func TestLiveReadersKeepTheirStreamAlive(t *testing.T) {
+	onAllPaths(t, testLiveReadersKeepTheirStreamAlive)
+}
+
+func testLiveReadersKeepTheirStreamAlive(t *testing.T, newNode nodeMaker) {
 	for name, seconds := range map[string]int{"short": 1, "long": 12} {
 		for _, query := range []string{"?offset=-1&live=sse", "?offset=now&live=long-poll"} {
 			t.Run(name+query, func(t *testing.T) {
@@ -186,7 +192,9 @@ func TestLiveReadersKeepTheirStreamAlive(t *testing.T) {
 	}
 }
 
-func TestAStreamWithoutReadersExpires(t *testing.T) {
+func TestAStreamWithoutReadersExpires(t *testing.T) { onAllPaths(t, testAStreamWithoutReadersExpires) }
+
+func testAStreamWithoutReadersExpires(t *testing.T, newNode nodeMaker) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNode(t)
 		n.apply(true, withTTL(stream.Create{Name: "s", ContentType: text}, 2))

@@ -29,6 +29,7 @@ type Server struct {
 	metrics  *metrics
 	origins  origins
 	renewals *renewals
+	relay    *relay
 	buffers  sync.Pool    // of *[]byte, for events
 	bodies   sync.Pool    // of *bodyBuffer
 	live     atomic.Int64 // long-polls and SSE connections that wait
@@ -58,9 +59,10 @@ func New(cfg Config, w Writer, f Fencer, r Reader, c Cluster) (*Server, error) {
 		origins:  newOrigins(cfg.CORSOrigins),
 		renewals: newRenewals(),
 	}
-	s.buffers.New = func() any { return new([]byte) }
+	s.buffers.New = newBuffer
 	s.bodies.New = func() any { return new(bodyBuffer) }
 	s.draining, s.drain = context.WithCancel(context.Background())
+	s.relay = newRelay(s)
 	s.route()
 	return s, nil
 }
@@ -81,6 +83,12 @@ func (s *Server) Run(ctx context.Context) error {
 // Unlist makes readiness fail, so that no new clients are sent here. Everything
 // else is served as before.
 func (s *Server) Unlist() { s.unlisted.Store(true) }
+
+// Close waits until the SSE connections that were taken over from net/http have
+// ended, as draining makes them, and cuts those that are left when ctx ends. What
+// comes later is left to net/http. It is called after DrainWithin, beside the
+// http.Server's Shutdown, which does not know of them.
+func (s *Server) Close(ctx context.Context) error { return s.relay.close(ctx) }
 
 // Drain is DrainWithin at once.
 func (s *Server) Drain() { s.DrainWithin(0) }

@@ -86,7 +86,9 @@ func pairs(t testing.TB, body string) (data []string, controls []control) {
 	return data, controls
 }
 
-func TestSSEFollowsAStreamToItsEnd(t *testing.T) {
+func TestSSEFollowsAStreamToItsEnd(t *testing.T) { onAllPaths(t, testSSEFollowsAStreamToItsEnd) }
+
+func testSSEFollowsAStreamToItsEnd(t *testing.T, newNode nodeMaker) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNode(t)
 		at := n.apply(true, create("s", "application/json", `[{"a":1},{"b":2}]`))
@@ -124,7 +126,9 @@ func TestSSEFollowsAStreamToItsEnd(t *testing.T) {
 	})
 }
 
-func TestSSEOfAClosedStreamEndsAtOnce(t *testing.T) {
+func TestSSEOfAClosedStreamEndsAtOnce(t *testing.T) { onAllPaths(t, testSSEOfAClosedStreamEndsAtOnce) }
+
+func testSSEOfAClosedStreamEndsAtOnce(t *testing.T, newNode nodeMaker) {
 	n := newNode(t)
 	c := create("s", text, "all")
 	c.Closed = true
@@ -141,6 +145,10 @@ func TestSSEOfAClosedStreamEndsAtOnce(t *testing.T) {
 }
 
 func TestSSECatchesUpInChunksAndGoesLive(t *testing.T) {
+	onAllPaths(t, testSSECatchesUpInChunksAndGoesLive)
+}
+
+func testSSECatchesUpInChunksAndGoesLive(t *testing.T, newNode nodeMaker) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNode(t)
 		n.apply(true, stream.Create{Name: "s", ContentType: "application/octet-stream"})
@@ -181,6 +189,10 @@ func TestSSECatchesUpInChunksAndGoesLive(t *testing.T) {
 }
 
 func TestSSEEndsAfterItsIntervalAndResumes(t *testing.T) {
+	onAllPaths(t, testSSEEndsAfterItsIntervalAndResumes)
+}
+
+func testSSEEndsAfterItsIntervalAndResumes(t *testing.T, newNode nodeMaker) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNode(t)
 		n.apply(true, stream.Create{Name: "s", ContentType: text})
@@ -213,6 +225,10 @@ func TestSSEEndsAfterItsIntervalAndResumes(t *testing.T) {
 }
 
 func TestSSEKeepsSilentConnectionsAlive(t *testing.T) {
+	onAllPaths(t, testSSEKeepsSilentConnectionsAlive)
+}
+
+func testSSEKeepsSilentConnectionsAlive(t *testing.T, newNode nodeMaker) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNode(t)
 		n.apply(true, stream.Create{Name: "s", ContentType: text})
@@ -233,7 +249,9 @@ func TestSSEKeepsSilentConnectionsAlive(t *testing.T) {
 	})
 }
 
-func TestSSECutsASlowReader(t *testing.T) {
+func TestSSECutsASlowReader(t *testing.T) { onAllPaths(t, testSSECutsASlowReader) }
+
+func testSSECutsASlowReader(t *testing.T, newNode nodeMaker) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNode(t)
 		n.apply(true, stream.Create{Name: "s", ContentType: text})
@@ -244,7 +262,7 @@ func TestSSECutsASlowReader(t *testing.T) {
 		a.mu.Lock()
 		a.stuck = make(chan struct{})
 		a.mu.Unlock()
-		time.Sleep(16 * time.Second) // a comment that cannot be written
+		time.Sleep(15*time.Second + 30*time.Second + 1) // a comment that cannot be written
 		if !a.ended() {
 			t.Fatal("the connection outlives its reader")
 		}
@@ -252,6 +270,10 @@ func TestSSECutsASlowReader(t *testing.T) {
 }
 
 func TestSSEOfADeletedStreamEndsCleanly(t *testing.T) {
+	onAllPaths(t, testSSEOfADeletedStreamEndsCleanly)
+}
+
+func testSSEOfADeletedStreamEndsCleanly(t *testing.T, newNode nodeMaker) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNode(t)
 		n.apply(true, create("s", text, "x"))
@@ -271,7 +293,9 @@ func TestSSEOfADeletedStreamEndsCleanly(t *testing.T) {
 
 // TestSSENeverCutsACharacter appends a text byte by byte and in pieces that end
 // anywhere: every event must be UTF-8 by itself, and nothing may be missing.
-func TestSSENeverCutsACharacter(t *testing.T) {
+func TestSSENeverCutsACharacter(t *testing.T) { onAllPaths(t, testSSENeverCutsACharacter) }
+
+func testSSENeverCutsACharacter(t *testing.T, newNode nodeMaker) {
 	const line = "häß €uro 漢字 🙂🙃 end\n"
 	for size := 1; size <= 7; size++ {
 		for name, live := range map[string]bool{"stored": false, "live": true} {
@@ -320,6 +344,10 @@ func TestSSENeverCutsACharacter(t *testing.T) {
 // TestSSEHoldsHalfACharacterOnlyForAMoment is the other side: what is no UTF-8,
 // or stays half, is delivered all the same.
 func TestSSEHoldsHalfACharacterOnlyForAMoment(t *testing.T) {
+	onAllPaths(t, testSSEHoldsHalfACharacterOnlyForAMoment)
+}
+
+func testSSEHoldsHalfACharacterOnlyForAMoment(t *testing.T, newNode nodeMaker) {
 	for name, contentType := range map[string]stream.ContentType{
 		"unlabelled": "text/plain", "latin-1": "text/plain; charset=iso-8859-1",
 	} {
@@ -352,6 +380,10 @@ func TestSSEHoldsHalfACharacterOnlyForAMoment(t *testing.T) {
 // TestReadersOfOneEventKeepTheirOwnCursors: what they share must not make one
 // speak with the other's voice.
 func TestReadersOfOneEventKeepTheirOwnCursors(t *testing.T) {
+	onAllPaths(t, testReadersOfOneEventKeepTheirOwnCursors)
+}
+
+func testReadersOfOneEventKeepTheirOwnCursors(t *testing.T, newNode nodeMaker) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNode(t)
 		n.apply(true, stream.Create{Name: "s", ContentType: "application/octet-stream"})

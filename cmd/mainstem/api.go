@@ -31,7 +31,7 @@ func (n *node) letIn() (err error) {
 		SlowReaderTimeout: h.slowReaderTimeout, NoLeaderGrace: h.noLeaderGrace,
 		BodyBytesMax: l.bodyBytes, ChunkBytes: int(l.chunkBytes), LiveReadersMax: l.liveReaders,
 		PublicURL: n.cfg.server.publicURL, Subscriptions: n.machine, Webhooks: n.deliverer,
-		Access: access, Damaged: n.health.Damaged(),
+		Access: access, TakeOver: n.takeOver(), Damaged: n.health.Damaged(),
 		Log: n.log, Metrics: n.metrics,
 	}, n.cluster, n.cluster, n.machine, clusterFace{n.cluster, n.space})
 	if err != nil {

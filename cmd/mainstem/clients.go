@@ -66,8 +66,14 @@ func (n *node) dismissClients(ctx context.Context) error {
 		time.Sleep(lingerPoll)
 	}
 	err := n.server.Shutdown(ctx)
-	if err != nil && !errors.Is(err, net.ErrClosed) { // which says only that the port was closed before
-		return errors.Join(err, n.server.Close())
+	if errors.Is(err, net.ErrClosed) { // which says only that the port was closed before
+		err = nil
 	}
-	return nil
+	if err != nil {
+		err = errors.Join(err, n.server.Close())
+	}
+	if n.api != nil {
+		err = errors.Join(err, n.api.Close(ctx))
+	}
+	return err
 }

@@ -28,6 +28,7 @@ type config struct {
 type serverConfig struct {
 	addr              string
 	publicURL         string
+	adminAddr         string // "" for none
 	shutdownTimeout   time.Duration
 	drainSpread       time.Duration
 	readHeaderTimeout time.Duration
@@ -37,7 +38,8 @@ type serverConfig struct {
 type storageConfig struct {
 	dataDir       string
 	temporary     bool // removed at exit; no setting
-	cacheBytes    int64
+	memoryBytes   int64
+	cacheBytes    int64 // 0: a part of memoryBytes; so the next
 	memTableBytes int64
 	soft, hard    storage.Mark // of free disk space
 	ballastBytes  int64

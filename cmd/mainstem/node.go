@@ -34,6 +34,7 @@ type node struct {
 	keys           *keychain // nil without TLS
 	gate           *auth.Gate
 	clients, peers net.Listener
+	admins         net.Listener // nil for none
 	discovery      cluster.Discovery
 	door           *frontDoor
 	server         *http.Server
@@ -70,6 +71,9 @@ func (n *node) listen() (err error) {
 		return fmt.Errorf("--gossip-addr %s: %w", n.cfg.cluster.gossipAddr, err)
 	}
 	n.opened.push("gossip port", n.discovery.Close)
+	if err := n.listenForAdmin(); err != nil {
+		return err
+	}
 	n.door = new(frontDoor)
 	n.server = &http.Server{
 		Handler:           newProxies(n.cfg.proxy).around(n.door),
@@ -122,9 +126,9 @@ func (n *node) openStorage() error {
 		return err
 	}
 	n.health = n.newQuarantine(dir)
-	metrics := storage.NewMetrics(n.metrics)
+	metrics, memory := storage.NewMetrics(n.metrics), n.cfg.storage.parts()
 	n.engine, err = storage.Open(storage.Config{
-		Dir: dir.Copy(), CacheBytes: n.cfg.storage.cacheBytes, MemTableBytes: n.cfg.storage.memTableBytes,
+		Dir: dir.Copy(), CacheBytes: memory.cache, MemTableBytes: memory.memTable,
 		MayMerge: n.space.MayMerge, Log: n.log, Metrics: metrics, Fatal: n.die, Damaged: n.health.Found,
 	})
 	if err != nil {
@@ -151,7 +155,7 @@ func (n *node) openStorage() error {
 		return err
 	}
 	n.opened.push("scrub", n.scrub.Close)
-	n.machine, err = fsm.New(n.engine, fsm.Config{Log: n.log, Committed: n.joined.committed, Marked: n.scrub.Marked, Damaged: n.health.Found})
+	n.machine, err = fsm.New(n.engine, fsm.Config{Log: n.log, TailBytes: memory.tails, ChunkBytes: memory.chunks, Committed: n.joined.committed, Marked: n.scrub.Marked, Damaged: n.health.Found})
 	return err
 }
 

@@ -72,6 +72,7 @@ func runNode(ctx context.Context, cfg config, in invocation, greet func(net.Addr
 	if n.gate, err = openGate(cfg, n.log); err != nil {
 		return phaseLoad.in(err)
 	}
+	limitMemory(n.log)
 	if err := n.listen(); err != nil {
 		return phaseBind.in(err)
 	}
@@ -83,6 +84,7 @@ func runNode(ctx context.Context, cfg config, in invocation, greet func(net.Addr
 		serving.Go(func() error { return n.keys.run(ctx) })
 	}
 	serving.Go(func() error { return n.gate.Run(ctx) })
+	serving.Go(func() error { return n.serveAdmin() })
 	err = n.start(ctx)
 	if err == nil {
 		serving.Go(func() error { return n.api.Run(ctx) })
@@ -94,6 +96,7 @@ func runNode(ctx context.Context, cfg config, in invocation, greet func(net.Addr
 		}
 	}
 	n.stop()
+	n.dismissAdmin()
 	end()
 	return errors.Join(err, serving.Wait())
 }

@@ -40,6 +40,9 @@ func (s setting) appliesTo(command string) bool { return s.only == "" || s.only 
 // the raft log refuses an entry.
 const bodyBytesMax = 32 << 20
 
+// memTableMost is the largest table of writes that the copy can hold.
+const memTableMost = 1 << 30
+
 // settings is the table.
 func settings() []setting {
 	return slices.Concat(serverSettings(), storageSettings(), clusterSettings(), raftSettings(), transportSettings(), tlsSettings(), proxySettings(), authSettings(), limitSettings(), webhookSettings(), logSettings())
@@ -53,6 +56,9 @@ func serverSettings() []setting {
 		{key: "server.public_url", flag: "public-url",
 			value: publicURL(func(c *config) *string { return &c.server.publicURL }),
 			usage: "scheme and host by which clients reach the cluster, such as `https://streams.example`: it begins the callback and key URLs that webhooks get; what the creator of a subscription used when not given"},
+		{key: "server.admin_address", flag: "admin-addr",
+			value: address(func(c *config) *string { return &c.server.adminAddr }),
+			usage: "where operators' tools get profiles (/debug/pprof/) beside metrics and health, and no streams; no such port when not given. It asks for no password: keep it on loopback or a private network"},
 		{key: "server.shutdown_timeout", flag: "shutdown-timeout", std: "25s",
 			value: duration(func(c *config) *time.Duration { return &c.server.shutdownTimeout }),
 			usage: "how long a stop may take in all before what is left is cut; more than half of it may go by until the other nodes have a quorum without this one"},
@@ -73,12 +79,15 @@ func storageSettings() []setting {
 		{key: "storage.data_dir", flag: "data-dir",
 			value: text(func(c *config) *string { return &c.storage.dataDir }),
 			usage: "directory for all that this node keeps; serve needs it, dev makes a temporary one and removes it at exit"},
-		{key: "storage.cache_bytes", flag: "cache-bytes", std: "64MiB",
+		{key: "storage.memory_bytes", flag: "memory-bytes", std: "320MiB",
+			value: size(func(c *config) *int64 { return &c.storage.memoryBytes }, 1<<20, 1<<40),
+			usage: "memory for data: a fifth for blocks read from disk, two fifths for the newest writes, a fifth for what is followed live, a fifth for what several readers catch up with; a process takes some 50 MiB beside it, and what its connections take"},
+		{key: "storage.cache_bytes", flag: "cache-bytes",
 			value: size(func(c *config) *int64 { return &c.storage.cacheBytes }, 1<<20, 1<<40),
-			usage: "memory for blocks read from disk"},
-		{key: "storage.mem_table_bytes", flag: "mem-table-bytes", std: "32MiB",
-			value: size(func(c *config) *int64 { return &c.storage.memTableBytes }, 1<<20, 1<<30),
-			usage: "memory in which the newest writes collect before they become a table on disk"},
+			usage: "memory for blocks read from disk; a fifth of storage.memory_bytes when not given"},
+		{key: "storage.mem_table_bytes", flag: "mem-table-bytes",
+			value: size(func(c *config) *int64 { return &c.storage.memTableBytes }, 1<<20, memTableMost),
+			usage: "memory in which the newest writes collect before they become a table on disk, four times at most; a tenth of storage.memory_bytes when not given"},
 		{key: "storage.disk_soft_free", flag: "disk-soft-free",
 			value: mark(func(c *config) *storage.Mark { return &c.storage.soft }),
 			usage: "free space on the disk of --data-dir below which the node warns; when not given 10%, but at least 512MiB and at most a quarter of the disk"},

@@ -100,3 +100,6 @@ func (p *Process) Running() bool {
 		return true
 	}
 }
+
+// Pid is the number of the process that was started.
+func (p *Process) Pid() int { return p.cmd.Process.Pid }

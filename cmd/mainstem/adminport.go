@@ -1,0 +1,69 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"slices"
+	"strings"
+)
+
+const profilesPath = "/debug/pprof/"
+
+// listenForAdmin takes the port of operators' tools, if there shall be one.
+func (n *node) listenForAdmin() (err error) {
+	if n.cfg.server.adminAddr == "" {
+		return nil
+	}
+	if n.admins, err = net.Listen("tcp", n.cfg.server.adminAddr); err != nil {
+		return fmt.Errorf("--admin-addr %s: %w", n.cfg.server.adminAddr, err)
+	}
+	n.opened.push("admin port", closeOnce(n.admins))
+	return nil
+}
+
+// serveAdmin answers on the admin port until it is closed, from the moment in
+// which it is taken: a start that hangs can be looked at. There is no limit to
+// the time of an answer, since a profile is one.
+func (n *node) serveAdmin() error {
+	if n.admins == nil {
+		return nil
+	}
+	server := &http.Server{Handler: adminPort(n.door), ReadHeaderTimeout: n.cfg.server.readHeaderTimeout, ErrorLog: n.server.ErrorLog}
+	err := server.Serve(n.admins)
+	if errors.Is(err, http.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
+		return server.Close() // of profiles that are still being taken
+	}
+	return phaseStart.in(fmt.Errorf("serve operators on %s: %w", n.admins.Addr(), err))
+}
+
+// dismissAdmin closes the admin port: operators may look until the end.
+func (n *node) dismissAdmin() {
+	if n.admins != nil {
+		_ = n.admins.Close() // serveAdmin returns with it
+	}
+}
+
+// adminPort serves profiles, and of what clients are served what tells how the
+// node is. Streams are not served: a port for operators is easily left out of
+// the access control in front of the other.
+func adminPort(front http.Handler) http.Handler {
+	profiles := map[string]http.HandlerFunc{
+		"cmdline": pprof.Cmdline, "profile": pprof.Profile, "symbol": pprof.Symbol, "trace": pprof.Trace,
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		name, isProfile := strings.CutPrefix(r.URL.Path, profilesPath)
+		switch {
+		case isProfile && profiles[name] != nil:
+			profiles[name](w, r)
+		case isProfile:
+			pprof.Index(w, r)
+		case slices.Contains([]string{"/metrics", "/livez", "/readyz", "/healthz", "/v1/cluster/status"}, r.URL.Path):
+			front.ServeHTTP(w, r)
+		default:
+			problemJSON(w, r, http.StatusNotFound, "NOT_FOUND", "NO_ROUTE", "this port serves "+profilesPath+", /metrics, /livez, /readyz, /healthz and /v1/cluster/status")
+		}
+	})
+}

@@ -1,0 +1,121 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"mainstem/bench"
+	"mainstem/test/harness"
+)
+
+// The environment of a run.
+const (
+	envBench  = "MAINSTEM_BENCH"        // "full" measures and writes docs/benchmarks.md; "check" runs each row shortly
+	envRounds = "MAINSTEM_BENCH_ROUNDS" // 3
+	envOut    = "MAINSTEM_BENCH_OUT"    // docs/benchmarks.md
+)
+
+// cell is the results of one row on one server, a run for each round. Rows of one
+// name on different servers of ours share what the others show.
+type cell struct{ row, server string }
+
+// TestBenchmarks runs each row on each of its servers, for some rounds, in each of
+// which every server is started anew.
+func TestBenchmarks(t *testing.T) {
+	mode := os.Getenv(envBench)
+	if mode != "full" && mode != "check" {
+		t.Skipf("run make bench (%s is not set)", envBench)
+	}
+	rounds := 3
+	if n, err := strconv.Atoi(os.Getenv(envRounds)); err == nil && n > 0 {
+		rounds = n
+	}
+	if mode == "check" {
+		rounds = 1
+	}
+	begin, runs := time.Now(), map[cell][]*bench.Result{}
+	for round := range rounds {
+		for _, s := range servers() {
+			t.Run(fmt.Sprintf("round %d/%s", round+1, s.name), func(t *testing.T) {
+				measureServer(t, s, mode == "check", runs)
+			})
+		}
+	}
+	if t.Failed() {
+		return
+	}
+	r := newReport(begin, rounds, runs)
+	for _, line := range r.lines {
+		t.Log(line.plain())
+	}
+	if mode == "check" {
+		return
+	}
+	out := os.Getenv(envOut)
+	if out == "" {
+		out = filepath.Join(harness.Root(t), "docs", "benchmarks.md")
+	}
+	if err := os.WriteFile(out, []byte(r.markdown()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("written %s after %v", out, time.Since(begin).Round(time.Second))
+}
+
+// measureServer runs all rows that want this server.
+func measureServer(t *testing.T, s server, short bool, runs map[cell][]*bench.Result) {
+	var up *running
+	done := map[string]bool{}
+	for _, row := range rows() {
+		if row.ours != s.name && !slices.Contains(row.others, s.name) || done[row.name] {
+			continue
+		}
+		done[row.name] = true
+		if up == nil || row.config.Streams >= 100_000 || row.config.Readers >= 10_000 { // memory is that of the row alone
+			r := s.start(t)
+			up = &r
+		}
+		c := row.config
+		c.Label, c.Pids, c.Blind, c.Targets = s.name, up.pids, up.blind, up.writes
+		if row.follow {
+			c.Targets = up.reads
+		}
+		if short {
+			c = shorten(c)
+		}
+		r, err := bench.Run(context.Background(), c)
+		if err != nil {
+			t.Fatalf("%s: %v", row.name, err)
+		}
+		if !r.OK && row.ours == s.name {
+			t.Errorf("%s: %+v %v", row.name, r.Check, r.Errors)
+		}
+		t.Logf("%-40s %s", row.name, figuresOf(row, r))
+		at := cell{row.name, s.name}
+		runs[at] = append(runs[at], r)
+	}
+}
+
+// shorten keeps what a row does and not what it shows.
+func shorten(c bench.Config) bench.Config {
+	c.Duration, c.Warmup = 200*time.Millisecond, -1
+	c.Streams, c.Readers = min(c.Streams, 100), min(c.Readers, 100)
+	c.Megabytes = 4
+	return c
+}
+
+func figuresOf(row row, r *bench.Result) string {
+	text := ""
+	for _, f := range row.goal.figures {
+		text += fmt.Sprintf(" %s %s", f.name, number(f.of(r), f.unit))
+	}
+	if !r.OK {
+		text += " NOT OK"
+	}
+	return text
+}
