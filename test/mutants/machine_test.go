@@ -16,7 +16,7 @@ var ofMachine = []mutant{
 	{
 		name:   "outcome lost on repeat",
 		breaks: "an append that rode over a failover is answered with a wrong offset",
-		edits:  []edit{{"fsm/machine.go", "return results, nil\n\t}\n\tfor len(rest) > 0", "return make([]stream.Result, len(results)), nil\n\t}\n\tfor len(rest) > 0"}},
+		edits:  []edit{{"fsm/machine.go", "return results, nil\n\t}\n\tresults = make(", "return make([]stream.Result, len(results)), nil\n\t}\n\tresults = make("}},
 		caught: []catcher{inUnit("fsm", "TestRepeatIsAnsweredWithTheFirstOutcome"), inUnit("test/sim", "TestPromisesHoldUnderRandomFaults").seeded("1")},
 	},
 	{
@@ -63,8 +63,8 @@ var ofMachine = []mutant{
 	{
 		name:   "counted as applied before it can be read",
 		breaks: "a read right after an acknowledgement does not see the append",
-		edits: []edit{{"fsm/machine.go", "\tm.heads.publish(changed, m.txn.done)\n\tm.txn.settle()\n\tm.applied.reach(m.txn.globals.Applied)",
-			"\tm.applied.reach(m.txn.globals.Applied)\n\tm.heads.publish(changed, m.txn.done)\n\tm.txn.settle()"}},
+		edits: []edit{{"fsm/machine.go", "\tm.heads.publish(changed, m.txn.done)\n\tm.registry.publish(m.txn.ledger)\n\tm.txn.settle()\n\tm.applied.reach(m.txn.globals.Applied)",
+			"\tm.applied.reach(m.txn.globals.Applied)\n\tm.heads.publish(changed, m.txn.done)\n\tm.registry.publish(m.txn.ledger)\n\tm.txn.settle()"}},
 		caught: []catcher{inUnit("fsm", "TestWhatCountsAsAppliedCanBeRead").within(3)},
 	},
 	{
