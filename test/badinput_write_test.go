@@ -14,7 +14,7 @@ func badNames() map[string]badCase {
 		"name: dots":              {method: "PUT", target: "a/../b", status: 400},
 		"name: escaped dots":      {method: "PUT", target: "a/%2e%2E/b", status: 400},
 		"name: too long":          {method: "PUT", target: strings.Repeat("x", nameLimit+1), status: 414},
-		"name: reserved":          {method: "PUT", target: "__ds/subscriptions/a", status: 404},
+		"name: reserved":          {method: "PUT", target: "__ds/subscription/a", status: 404},
 		"name: reserved, escaped": {method: "PUT", target: "%5F_ds/a", status: 404},
 		"name: reserved, bare":    {method: "GET", target: "__ds", status: 404},
 	}

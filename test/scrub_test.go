@@ -53,10 +53,10 @@ func TestFlippedBytesAreFoundWhileANodeRuns(t *testing.T) {
 
 	victim.Kill()
 	victim.Start()
-	if code := victim.Exit(refusedWithin); code != 1 || !strings.Contains(victim.Log(), "wipe this node's data directory") {
+	if code := victim.Exit(refusedWithin); code != 1 || !strings.Contains(victim.Log(), "mainstem recover refill --data-dir "+victim.Dir) {
 		t.Fatalf("a start with damaged data: exit code %d\n%s", code, victim.Log())
 	}
-	wipe(t, victim)
+	mustRecover(t, "refill", "--data-dir", victim.Dir, "--yes")
 	victim.Start()
 	victim.WaitReady()
 	waitVoter(t, c.Nodes[0], victim.ID)
