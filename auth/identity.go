@@ -17,21 +17,29 @@ type Identity struct {
 // grant is what may be done with some streams.
 type grant struct {
 	may     actions
-	streams []Pattern
+	streams []stream.Pattern
+}
+
+func everyStream() stream.Pattern {
+	p, err := stream.ParsePattern("**")
+	if err != nil {
+		panic(err) // of a constant
+	}
+	return p
 }
 
 // May tells whether the identity may do a to a stream. For Admin the name does
 // not count.
 func (id *Identity) May(a Action, n stream.Name) bool {
-	return id.may(a, func(p Pattern) bool { return a == Admin || p.Matches(n) })
+	return id.may(a, func(p stream.Pattern) bool { return a == Admin || p.Match(n) })
 }
 
 // MayAll is May for all streams that a pattern matches.
-func (id *Identity) MayAll(a Action, q Pattern) bool {
-	return id.may(a, func(p Pattern) bool { return p.Covers(q, true) })
+func (id *Identity) MayAll(a Action, q stream.Pattern) bool {
+	return id.may(a, func(p stream.Pattern) bool { return p.Covers(q) })
 }
 
-func (id *Identity) may(a Action, of func(Pattern) bool) bool {
+func (id *Identity) may(a Action, of func(stream.Pattern) bool) bool {
 	if id.all {
 		return true
 	}

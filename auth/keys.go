@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"mainstem/stream"
 )
 
 const (
@@ -124,7 +126,7 @@ func (e keyEntry) parse() (hash [sha256.Size]byte, key *apiKey, err error) {
 		return hash, nil, errors.New(`streams names no pattern; ["**"] is every stream`)
 	}
 	for _, text := range e.Streams {
-		p, err := ParsePattern(text)
+		p, err := stream.ParsePattern(text)
 		if err != nil {
 			return hash, nil, err
 		}

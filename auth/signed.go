@@ -151,5 +151,5 @@ func identityOfStream(name, path string, permissions []string) (*Identity, error
 	if err != nil {
 		return nil, err
 	}
-	return &Identity{Name: name, grants: []grant{{may: may, streams: []Pattern{exactly(n)}}}}, nil
+	return &Identity{Name: name, grants: []grant{{may: may, streams: []stream.Pattern{stream.PatternOf(n)}}}}, nil
 }

@@ -12,6 +12,8 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
+
+	"mainstem/stream"
 )
 
 const (
@@ -144,8 +146,7 @@ func identityOfClaims(c claims) (*Identity, error) {
 	}
 	switch {
 	case c.Server:
-		every, err := ParsePattern("**")
-		return &Identity{Name: name, grants: []grant{{may: everything, streams: []Pattern{every}}}}, err
+		return &Identity{Name: name, grants: []grant{{may: everything, streams: []stream.Pattern{everyStream()}}}}, nil
 	case c.Stream != "":
 		return identityOfStream(name, c.Stream, c.Permissions)
 	case len(c.Streams) > 0:
@@ -155,7 +156,7 @@ func identityOfClaims(c claims) (*Identity, error) {
 			return nil, err
 		}
 		for _, text := range c.Streams {
-			p, err := ParsePattern(text)
+			p, err := stream.ParsePattern(text)
 			if err != nil {
 				return nil, err
 			}

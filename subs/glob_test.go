@@ -67,14 +67,14 @@ func TestBadGlobsAreRefused(t *testing.T) {
 // slowMatch is the specification's words as a regular expression.
 func slowMatch(p Pattern, name stream.Name) bool {
 	expr := "^"
-	for _, g := range p.segments {
-		switch g.kind {
-		case many:
+	for _, g := range p.Segments() {
+		switch g.Kind {
+		case stream.AnyMany:
 			expr += "(?:/[^/]*)*"
-		case one:
+		case stream.AnyOne:
 			expr += "/[^/]*"
 		default:
-			expr += "/" + regexp.QuoteMeta(g.text)
+			expr += "/" + regexp.QuoteMeta(g.Text)
 		}
 	}
 	return regexp.MustCompile(expr + "$").MatchString("/" + string(name))

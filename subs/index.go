@@ -29,45 +29,45 @@ func (x *Index) Len() int { return x.count }
 // Add adds the pattern of a subscription.
 func (x *Index) Add(p Pattern, number uint64) {
 	at := &x.root
-	for _, g := range p.segments {
+	for _, g := range p.Segments() {
 		at = at.step(g)
 	}
 	at.numbers = append(at.numbers, number)
 	x.count++
 }
 
-func (at *place) step(g segment) *place {
-	switch g.kind {
-	case one:
+func (at *place) step(g stream.Segment) *place {
+	switch g.Kind {
+	case stream.AnyOne:
 		if at.one == nil {
 			at.one = &place{}
 		}
 		return at.one
-	case many:
+	case stream.AnyMany:
 		if at.many == nil {
 			at.many = &place{loops: true}
 		}
 		return at.many
 	}
-	next := at.literals[g.text]
+	next := at.literals[g.Text]
 	if next == nil {
 		next = &place{}
 		if at.literals == nil {
 			at.literals = map[string]*place{}
 		}
-		at.literals[g.text] = next
+		at.literals[g.Text] = next
 	}
 	return next
 }
 
 // Remove takes a pattern out again.
 func (x *Index) Remove(p Pattern, number uint64) {
-	if x.root.remove(p.segments, number) {
+	if x.root.remove(p.Segments(), number) {
 		x.count--
 	}
 }
 
-func (at *place) remove(segments []segment, number uint64) (found bool) {
+func (at *place) remove(segments []stream.Segment, number uint64) (found bool) {
 	if len(segments) == 0 {
 		i := slices.Index(at.numbers, number)
 		if i < 0 {
@@ -78,25 +78,25 @@ func (at *place) remove(segments []segment, number uint64) (found bool) {
 	}
 	g := segments[0]
 	var next *place
-	switch g.kind {
-	case one:
+	switch g.Kind {
+	case stream.AnyOne:
 		next = at.one
-	case many:
+	case stream.AnyMany:
 		next = at.many
 	default:
-		next = at.literals[g.text]
+		next = at.literals[g.Text]
 	}
 	if next == nil || !next.remove(segments[1:], number) {
 		return false
 	}
 	if next.bare() {
-		switch g.kind {
-		case one:
+		switch g.Kind {
+		case stream.AnyOne:
 			at.one = nil
-		case many:
+		case stream.AnyMany:
 			at.many = nil
 		default:
-			delete(at.literals, g.text)
+			delete(at.literals, g.Text)
 		}
 	}
 	return true
