@@ -295,12 +295,16 @@ func (in *installing) installs() int {
 	return bytes.Count(data, []byte("Installed remote snapshot"))
 }
 
-// wantSnapshot checks that the member came back by one snapshot: by none it
-// proves nothing, and by several the log was cut before it could follow.
+// snapshotsMost is how many snapshots one return may take.
+const snapshotsMost = 2
+
+// wantSnapshot checks that the member came back by a snapshot: by none it proves
+// nothing. On a machine with much else to do the log may be cut once more before
+// it could follow; more often means that it is sent snapshots for ever.
 func (in *installing) wantSnapshot(name string, before int) {
 	in.t.Helper()
-	if got := in.installs() - before; got != 1 {
-		in.t.Errorf("%s: the member installed %d snapshots, want 1", name, got)
+	if got := in.installs() - before; got < 1 || got > snapshotsMost {
+		in.t.Errorf("%s: the member installed %d snapshots, want 1 to %d", name, got, snapshotsMost)
 	}
 }
 
