@@ -46,9 +46,33 @@ func (n *Node) Remove(ctx context.Context, id string) error {
 }
 
 // Transfer makes a voter lead: the named one, or for "" any other than who leads
-// now.
+// now. It returns once this node has seen it lead.
 func (n *Node) Transfer(ctx context.Context, to string) error {
-	return n.administer(ctx, func(ctx context.Context) error { return n.transferAnywhere(ctx, adminRequest{NodeID: to}) })
+	return n.administer(ctx, func(ctx context.Context) error {
+		before := n.leader.get().ID
+		if err := n.transferAnywhere(ctx, adminRequest{NodeID: to}); err != nil {
+			return err
+		}
+		return n.awaitLeader(ctx, func(id string) bool { return id == to || to == "" && id != before })
+	})
+}
+
+// awaitLeader waits until a leader that will do is known here. A leader that
+// steps down has only made way: the election after it may go to another.
+func (n *Node) awaitLeader(ctx context.Context, will func(id string) bool) error {
+	ctx, cancel := context.WithTimeout(ctx, transferElections*n.cfg.ElectionTimeout)
+	defer cancel()
+	for {
+		now := n.leader.get()
+		if now.ID != "" && will(now.ID) {
+			return nil
+		}
+		select {
+		case <-now.changed:
+		case <-ctx.Done():
+			return notProposed(fmt.Errorf("leadership was handed over, and no new leader is seen: %w", ErrNoLeader))
+		}
+	}
 }
 
 // Seek makes a node that is no member yet look for a cluster at a gossip
