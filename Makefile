@@ -63,9 +63,9 @@ mutants: build ## break the product on purpose and see that the tests notice; wr
 	@$$(unshare --mount --propagation private true 2>/dev/null && echo unshare --mount --propagation private) \
 	  $(GO) test -count=1 -timeout 60m -tags mutants -v -run TestTheBatteryCatchesEveryMutant ./test/mutants
 
-bench: build ## measure, beside an echo handler and the reference server; writes docs/benchmarks.md (some ten minutes)
+bench: build ## measure, beside an echo handler and the reference server; writes docs/benchmarks.md (some thirty quiet minutes)
 	test/bench/setup.sh
-	MAINSTEM_BENCH=full $(GO) test -count=1 -timeout 40m -v ./test/bench
+	MAINSTEM_BENCH=full $(GO) test -count=1 -timeout 80m -v ./test/bench
 
 test-short: check ## what takes under a minute
 	$(GO) test -short $(PRODUCT)

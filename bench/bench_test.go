@@ -47,14 +47,14 @@ func (s *shelf) append(w http.ResponseWriter, r *http.Request, name string) {
 	text := strings.Trim(string(body), "[]")
 	s.appends++
 	list := s.streams[name]
-	switch tenth := s.appends%10 == 0; {
-	case tenth && s.fault == "refuses":
+	switch third := s.appends%3 == 2; {
+	case third && s.fault == "refuses":
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return
-	case tenth && s.fault == "loses":
-	case tenth && s.fault == "doubles":
+	case third && s.fault == "loses":
+	case third && s.fault == "doubles":
 		list = append(list, text, text)
-	case tenth && s.fault == "reorders" && len(list) > 0:
+	case third && s.fault == "reorders" && len(list) > 0:
 		list = append(list[:len(list)-1:len(list)-1], text, list[len(list)-1])
 	default:
 		list = append(list, text)

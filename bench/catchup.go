@@ -85,6 +85,11 @@ func runCatchup(ctx context.Context, t *trial) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	if t.Loaded != nil {
+		if err := t.Loaded(); err != nil {
+			return nil, err
+		}
+	}
 
 	latency := newHistogram()
 	var bytes, requests, passes atomic.Uint64

@@ -32,6 +32,21 @@ type Config struct {
 
 	// Progress is told how much of a step is done, from 0 to 1. nil: nobody is.
 	Progress func(step string, done float64)
+	// Loaded is called when all that is to be read is there (catchup), before it is
+	// read. It may start the server anew.
+	Loaded func() error
+	// Sampled is told, every SampleEvery of the measured part, what came since the
+	// last time (fanout, mixed).
+	Sampled     func(Sample)
+	SampleEvery time.Duration // 5 s
+}
+
+// Sample is a piece of a run.
+type Sample struct {
+	At        time.Duration // its end, since the beginning of the measured part
+	Sent      float64       // messages per second
+	Latencies map[string]Latency
+	Memory    float64 // of the server's processes, in MB
 }
 
 // Modes of live readers.
@@ -78,7 +93,7 @@ func (c Config) Validate() error {
 func (c Config) withDefaults() Config {
 	for _, d := range []Config{scenarios()[c.Scenario].defaults, {
 		Duration: 5 * time.Second, Warmup: time.Second, Timeout: 30 * time.Second,
-		Connections: 16, Streams: 16, Size: 256, Batch: 1, Readers: 100, Rate: 100, Mode: ModeSSE, Megabytes: 64,
+		Connections: 16, Streams: 16, Size: 256, Batch: 1, Readers: 100, Rate: 100, Mode: ModeSSE, Megabytes: 64, SampleEvery: 5 * time.Second,
 	}} {
 		or(&c.Duration, d.Duration)
 		or(&c.Warmup, d.Warmup)

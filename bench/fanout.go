@@ -51,8 +51,9 @@ func runFanout(ctx context.Context, t *trial) (*Result, error) {
 	p := newPace(f)
 	var w *watch
 	var begin time.Time
+	var pieces *sampler
 	err = t.measure(ctx, func() {
-		w, begin = watchUsage(t.Pids), time.Now()
+		w, begin, pieces = watchUsage(t.Pids), time.Now(), f.sample(p)
 		f.measuring.Store(true)
 	})
 	took := time.Since(begin).Seconds()
@@ -61,6 +62,7 @@ func runFanout(ctx context.Context, t *trial) (*Result, error) {
 	if w == nil {
 		return nil, err
 	}
+	pieces.end()
 	server, generator := w.end()
 	f.drain(ctx, readers, p)
 	leave()

@@ -50,8 +50,9 @@ func (c *Check) OK() bool { return c.Lost == 0 && c.Doubled == 0 && c.Disordered
 
 // histogram collects durations up to a minute, to three digits.
 type histogram struct {
-	mu sync.Mutex // guards h
-	h  *hdrhistogram.Histogram
+	mu     sync.Mutex // guards what follows
+	h      *hdrhistogram.Histogram
+	window *hdrhistogram.Histogram // what came since it was last taken; nil until it first is
 }
 
 func newHistogram() *histogram {
@@ -61,7 +62,23 @@ func newHistogram() *histogram {
 func (h *histogram) record(d time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	_ = h.h.RecordValue(min(max(1, d.Microseconds()), time.Minute.Microseconds())) // within its range
+	us := min(max(1, d.Microseconds()), time.Minute.Microseconds())
+	_ = h.h.RecordValue(us) // within its range
+	if h.window != nil {
+		_ = h.window.RecordValue(us)
+	}
+}
+
+// take moves what came since the last time to another, and nothing at the first.
+func (h *histogram) take(to *histogram) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.window == nil {
+		h.window = newHistogram().h
+		return
+	}
+	to.h.Merge(h.window)
+	h.window.Reset()
 }
 
 // merge adds what another has collected.

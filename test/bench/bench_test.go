@@ -18,6 +18,7 @@ import (
 const (
 	envBench  = "MAINSTEM_BENCH"        // "full" measures and writes docs/benchmarks.md; "check" runs each row shortly
 	envRounds = "MAINSTEM_BENCH_ROUNDS" // 3
+	envSoak   = "MAINSTEM_BENCH_SOAK"   // 10m; 0 for none
 	envOut    = "MAINSTEM_BENCH_OUT"    // docs/benchmarks.md
 )
 
@@ -43,14 +44,24 @@ func TestBenchmarks(t *testing.T) {
 	for round := range rounds {
 		for _, s := range servers() {
 			t.Run(fmt.Sprintf("round %d/%s", round+1, s.name), func(t *testing.T) {
-				measureServer(t, s, mode == "check", runs)
+				measureServer(t, s, round, mode == "check", runs)
 			})
 		}
+	}
+	r := newReport(begin, rounds, runs)
+	long := 10 * time.Minute
+	if d, err := time.ParseDuration(os.Getenv(envSoak)); err == nil {
+		long = d
+	}
+	if mode == "check" {
+		long = min(long, 2*time.Second)
+	}
+	if long > 0 {
+		t.Run("soak", func(t *testing.T) { r.soak = measureSoak(t, long) })
 	}
 	if t.Failed() {
 		return
 	}
-	r := newReport(begin, rounds, runs)
 	for _, line := range r.lines {
 		t.Log(line.plain())
 	}
@@ -68,15 +79,15 @@ func TestBenchmarks(t *testing.T) {
 }
 
 // measureServer runs all rows that want this server.
-func measureServer(t *testing.T, s server, short bool, runs map[cell][]*bench.Result) {
+func measureServer(t *testing.T, s server, round int, short bool, runs map[cell][]*bench.Result) {
 	var up *running
 	done := map[string]bool{}
 	for _, row := range rows() {
-		if row.ours != s.name && !slices.Contains(row.others, s.name) || done[row.name] {
+		if row.ours != s.name && !slices.Contains(row.others, s.name) || done[row.name] || row.cold && round > 0 {
 			continue
 		}
 		done[row.name] = true
-		if up == nil || row.config.Streams >= 100_000 || row.config.Readers >= 10_000 { // memory is that of the row alone
+		if up == nil || row.cold || row.config.Streams >= 100_000 || row.config.Readers >= 10_000 { // memory is that of the row alone
 			r := s.start(t)
 			up = &r
 		}
@@ -88,7 +99,14 @@ func measureServer(t *testing.T, s server, short bool, runs map[cell][]*bench.Re
 		if short {
 			c = shorten(c)
 		}
-		r, err := bench.Run(context.Background(), c)
+		if row.cold {
+			c.Loaded = up.wiped
+		}
+		run := bench.Run
+		if up.run != nil {
+			run = up.run
+		}
+		r, err := run(context.Background(), c)
 		if err != nil {
 			t.Fatalf("%s: %v", row.name, err)
 		}
@@ -98,6 +116,9 @@ func measureServer(t *testing.T, s server, short bool, runs map[cell][]*bench.Re
 		t.Logf("%-40s %s", row.name, figuresOf(row, r))
 		at := cell{row.name, s.name}
 		runs[at] = append(runs[at], r)
+		if row.cold {
+			up = nil // it is another process now
+		}
 	}
 }
 

@@ -20,18 +20,22 @@ type report struct {
 	took   time.Duration
 	rounds int
 	lines  []line
+	soak   *soak // nil when it was left out
 }
 
 // line is one row with what was measured.
 type line struct {
 	row
-	measured, toCeiling, toRival, verdict string
+	measured, toCeiling, toRival, toMemory, verdict string
 }
 
 func newReport(begin time.Time, rounds int, runs map[cell][]*bench.Result) report {
 	r := report{begin: begin, took: time.Since(begin), rounds: rounds}
 	for _, row := range rows() {
 		ours := bench.Median(runs[cell{row.name, row.ours}])
+		if ours == nil { // its server could not be run here, and has said so
+			continue
+		}
 		l := line{row: row, toCeiling: "–", toRival: "–", verdict: "reached"}
 		var top *bench.Result
 		if slices.Contains(row.others, ceiling) {
@@ -41,7 +45,8 @@ func newReport(begin time.Time, rounds int, runs map[cell][]*bench.Result) repor
 		if top != nil {
 			l.toCeiling = fmt.Sprintf("%.2f", first.of(ours)/first.of(top))
 		}
-		l.toRival = toBestRival(first, ours, row, runs)
+		l.toRival = toBest(first, ours, row, runs, func(other string) bool { return other != ceiling && other != nodeMemory })
+		l.toMemory = toBest(first, ours, row, runs, func(other string) bool { return other == nodeMemory })
 		var texts []string
 		for _, f := range row.goal.figures {
 			texts = append(texts, f.name+" "+number(f.of(ours), f.unit))
@@ -68,13 +73,13 @@ func (f figure) misses(ours, top *bench.Result) bool {
 	return f.of(ours) < bound
 }
 
-// toBestRival is the ratio to the best of the servers that others have made: above 1
-// is better for rates, below 1 for times.
-func toBestRival(f figure, ours *bench.Result, row row, runs map[cell][]*bench.Result) string {
+// toBest is the ratio to the best of some of the others: above 1 is better for
+// rates, below 1 for times.
+func toBest(f figure, ours *bench.Result, row row, runs map[cell][]*bench.Result, of func(other string) bool) string {
 	name, best := "", 0.0
 	for _, other := range row.others {
 		m := bench.Median(runs[cell{row.name, other}])
-		if other == ceiling || m == nil || !m.OK {
+		if !of(other) || m == nil || !m.OK {
 			continue
 		}
 		if v := f.of(m); name == "" || (v < best) == f.within {
@@ -113,16 +118,17 @@ Made by `+"`make bench`"+` on %s, in %v. Medians of %d rounds; in each round eve
 one after the other on the same machine, beside the generator: %s
 
 **Absolute figures are as of that machine and that day.** What carries over are the ratios: to an echo handler that drops what it is sent
-(the most that HTTP gives here, `+"`mainstem bench ceiling`"+`), and to the best server of others in the same run. Ours sync each append to disk, on a
-quorum where there are three nodes; "reference, memory" is the protocol's reference server in Node, which keeps nothing, "reference, file" syncs as ours do.
+(the most that HTTP gives here, `+"`mainstem bench ceiling`"+`), to the best of the others in the same run that sync what they acknowledge, and to one that does not. Ours sync each append to disk, on a
+quorum where there are three nodes; "reference, memory" is the protocol's reference server in Node, which keeps nothing, "reference, file" syncs as ours do; etcd and NATS are
+three nodes each, with a sync of every message, through their own Go clients, a key or stream of its own for each writer.
 All figures are of runs in which everything was read back and nothing was lost, doubled or out of order. Messages are JSON of 256 bytes unless said
 otherwise. One figure by hand, against any server: `+"`mainstem bench --help`"+`.
 
-| row | on | target | measured | to the ceiling | to the best rival | |
-|---|---|---|---|---|---|---|
+| row | on | target | measured | to the ceiling | to the best that is durable | to the reference in memory | |
+|---|---|---|---|---|---|---|---|
 `, r.begin.UTC().Format("2006-01-02 15:04 UTC"), r.took.Round(time.Second), r.rounds, machine())
 	for _, l := range r.lines {
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n", l.name, l.ours, l.goal.text, l.measured, l.toCeiling, l.toRival, l.verdict)
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %s |\n", l.name, l.ours, l.goal.text, l.measured, l.toCeiling, l.toRival, l.toMemory, l.verdict)
 	}
 	fmt.Fprint(&b, "\n## What misses, and why\n\n")
 	for _, l := range r.lines {
@@ -135,16 +141,11 @@ otherwise. One figure by hand, against any server: `+"`mainstem bench --help`"+`
 		}
 		fmt.Fprintf(&b, "- **%s, %s** (target %s, measured %s). %s\n", l.name, l.ours, l.goal.text, l.measured, why)
 	}
-	fmt.Fprint(&b, notMeasured)
+	if r.soak != nil {
+		b.WriteString(r.soak.markdown())
+	}
 	return b.String()
 }
-
-const notMeasured = `
-## Not measured here
-
-- Appends with every fsync delayed by 1.5 ms, and catch-up from a cold disk over 4 GB: they need faults and space that a quick run has not.
-- etcd and NATS, which are no servers of this protocol.
-`
 
 // machine says where it was measured.
 func machine() string {

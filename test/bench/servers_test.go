@@ -1,14 +1,17 @@
 package bench
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"mainstem/bench"
 	"mainstem/test/harness"
 )
 
@@ -23,7 +26,10 @@ type running struct {
 	writes []string // base URLs for writers
 	reads  []string // and for readers that follow
 	pids   []int
-	blind  bool // nothing can be read back
+	blind  bool         // nothing can be read back
+	wiped  func() error // starts the server anew, with nothing of its files in memory
+
+	run func(context.Context, bench.Config) (*bench.Result, error) // nil for bench.Run
 }
 
 const (
@@ -32,6 +38,7 @@ const (
 	threeNodes = "three nodes"
 	nodeMemory = "reference, memory"
 	nodeFile   = "reference, file"
+	slowDisks  = "three nodes, each fsync 1.5 ms later"
 )
 
 func servers() []server {
@@ -41,6 +48,9 @@ func servers() []server {
 		{threeNodes, startThree},
 		{nodeMemory, func(t *testing.T) running { return startReference(t, false) }},
 		{nodeFile, func(t *testing.T) running { return startReference(t, true) }},
+		{etcd, startEtcd},
+		{nats, startNATS},
+		{slowDisks, startSlow},
 	}
 }
 
@@ -54,13 +64,42 @@ func startOne(t *testing.T) running {
 	n.Args = quiet()
 	n.Start()
 	n.WaitReady()
-	return running{writes: []string{n.URL() + base}, reads: []string{n.URL() + base}, pids: []int{n.Pid()}}
+	wiped := func() error {
+		n.Stop()
+		if err := os.WriteFile("/proc/sys/vm/drop_caches", []byte("3"), 0o200); err != nil {
+			return fmt.Errorf("make the disk cold: %w", err)
+		}
+		n.Start()
+		n.WaitReady()
+		return nil
+	}
+	return running{writes: []string{n.URL() + base}, reads: []string{n.URL() + base}, pids: []int{n.Pid()}, wiped: wiped}
 }
 
 // startThree lets writers use all nodes, and those who follow only nodes that do not
 // lead.
 func startThree(t *testing.T) running {
-	c := harness.StartCluster(t, 3, quiet()...)
+	return runningCluster(harness.StartCluster(t, 3, quiet()...))
+}
+
+// startSlow has a disk that takes as long as a common cloud volume for each fsync.
+// Only fsyncs are stopped for it, so that all else runs as fast as ever.
+func startSlow(t *testing.T) running {
+	const later = 1500 // µs
+	if _, err := exec.LookPath("strace"); err != nil {
+		t.Skip(err)
+	}
+	c := harness.NewCluster(t, 3, quiet()...)
+	for _, n := range c.Nodes {
+		n.Wrap = []string{"strace", "-f", "--seccomp-bpf", "-qqq", "-e", "signal=none", "-e", "trace=fsync,fdatasync",
+			"-e", fmt.Sprintf("inject=fsync,fdatasync:delay_exit=%d", later), "-o", os.DevNull}
+	}
+	c.Start()
+	c.WaitReady()
+	return runningCluster(c)
+}
+
+func runningCluster(c *harness.Cluster) running {
 	r := running{}
 	for _, n := range c.Followers() {
 		r.reads = append(r.reads, n.URL()+base)
