@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -17,11 +16,11 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 
+	"mainstem/fresh"
 	"mainstem/stream"
 )
 
 const (
-	keysPoll     = time.Second
 	keysBytesMax = 4 << 20
 	// KeyPrefix begins keys that NewEntry makes, so that a leaked one is found by a
 	// search.
@@ -41,7 +40,7 @@ type KeysConfig struct {
 type Keys struct {
 	cfg     KeysConfig
 	current atomic.Pointer[map[[sha256.Size]byte]*apiKey]
-	content []byte // of current; run alone changes it
+	file    *fresh.Files
 }
 
 type apiKey struct {
@@ -71,11 +70,16 @@ func OpenKeys(cfg KeysConfig) (*Keys, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	k := &Keys{cfg: cfg}
-	content, err := readBounded(cfg.Path, keysBytesMax)
-	if err != nil {
-		return nil, err
-	}
-	return k, k.take(content)
+	var err error
+	k.file, err = fresh.Open(fresh.Config{
+		Files: []fresh.File{{Path: cfg.Path, BytesMax: keysBytesMax}},
+		Take:  func(content [][]byte) error { return k.take(content[0]) },
+		Taken: func() { cfg.Log.Info("API keys read again", "keys", len(*k.current.Load())) },
+		Refused: func(err error) {
+			cfg.Log.Error("the changed file of API keys is not sound; the keys stay as they were", "err", err)
+		},
+	})
+	return k, err
 }
 
 // take makes the keys of the file the valid ones.
@@ -106,7 +110,6 @@ func (k *Keys) take(content []byte) error {
 		keys[hash] = key
 	}
 	k.current.Store(&keys)
-	k.content = content
 	return nil
 }
 
@@ -149,34 +152,7 @@ func (k *Keys) verify(token string) (*Identity, error) {
 
 // run reads the file again when it has changed. A mistake in it is told once and
 // leaves the keys as they were.
-func (k *Keys) run(ctx context.Context) error {
-	tick := time.NewTicker(keysPoll)
-	defer tick.Stop()
-	told := ""
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-		content, err := readBounded(k.cfg.Path, keysBytesMax)
-		if err == nil && bytes.Equal(content, k.content) {
-			told = ""
-			continue
-		}
-		if err == nil {
-			err = k.take(content)
-		}
-		switch {
-		case err == nil:
-			k.cfg.Log.Info("API keys read again", "keys", len(*k.current.Load()))
-			told = ""
-		case err.Error() != told:
-			k.cfg.Log.Error("the changed file of API keys is not sound; the keys stay as they were", "err", err)
-			told = err.Error()
-		}
-	}
-}
+func (k *Keys) run(ctx context.Context) { k.file.Run(ctx) }
 
 // NewEntry makes a key, and its entry as the file holds it.
 func NewEntry(name string, scopes, streams []string) (key, entry string, err error) {
@@ -194,16 +170,4 @@ func NewEntry(name string, scopes, streams []string) (key, entry string, err err
 		return "[" + strings.Join(quoted, ", ") + "]"
 	}
 	return key, fmt.Sprintf("[[key]]\nname = %q\nsha256 = %q\nscopes = %s\nstreams = %s\n\n", name, e.SHA256, list(scopes), list(streams)), nil
-}
-
-// readBounded reads a small file.
-func readBounded(path string, max int64) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > max {
-		return nil, fmt.Errorf("%s has %d bytes; at most %d are read", path, info.Size(), max)
-	}
-	return os.ReadFile(path)
 }

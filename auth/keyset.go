@@ -19,10 +19,11 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"mainstem/fresh"
 )
 
 const (
-	keySetPoll     = time.Second
 	keySetBytesMax = 1 << 20
 	fetchTimeout   = 5 * time.Second
 	// refetchPause is how soon an unknown key makes a JWKS be fetched again, so
@@ -36,7 +37,8 @@ const (
 // keySet is the keys that may have signed a token.
 type keySet struct {
 	cfg   TokensConfig
-	files atomic.Pointer[[]verifyKey]
+	files *fresh.Files
+	known atomic.Pointer[[]verifyKey] // those of files
 
 	mu      sync.Mutex // guards what follows; held over a fetch, so that one is made at a time
 	fetched []verifyKey
@@ -64,64 +66,43 @@ func openKeySet(cfg TokensConfig) (*keySet, error) {
 		cfg.Client = &http.Client{Timeout: fetchTimeout}
 	}
 	s := &keySet{cfg: cfg}
-	keys, err := s.readFiles()
-	if err != nil {
-		return nil, err
+	var files []fresh.File
+	var parsers []func([]byte) ([]verifyKey, error)
+	if cfg.KeyPath != "" {
+		files, parsers = append(files, fresh.File{Path: cfg.KeyPath, BytesMax: keySetBytesMax}), append(parsers, parsePEM)
 	}
-	s.files.Store(&keys)
-	return s, nil
-}
-
-func (s *keySet) readFiles() (keys []verifyKey, err error) {
-	if s.cfg.KeyPath != "" {
-		content, err := readBounded(s.cfg.KeyPath, keySetBytesMax)
-		if err != nil {
-			return nil, err
-		}
-		if keys, err = parsePEM(content); err != nil {
-			return nil, fmt.Errorf("%s: %w", s.cfg.KeyPath, err)
-		}
+	if cfg.JWKSPath != "" {
+		files, parsers = append(files, fresh.File{Path: cfg.JWKSPath, BytesMax: keySetBytesMax}), append(parsers, parseJWKS)
 	}
-	if s.cfg.JWKSPath != "" {
-		content, err := readBounded(s.cfg.JWKSPath, keySetBytesMax)
-		if err != nil {
-			return nil, err
-		}
-		more, err := parseJWKS(content)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", s.cfg.JWKSPath, err)
-		}
-		keys = append(keys, more...)
-	}
-	return keys, nil
+	var err error
+	s.files, err = fresh.Open(fresh.Config{
+		Files: files,
+		Take: func(content [][]byte) error {
+			keys := []verifyKey{}
+			for i, parse := range parsers {
+				more, err := parse(content[i])
+				if err != nil {
+					return fmt.Errorf("%s: %w", files[i].Path, err)
+				}
+				keys = append(keys, more...)
+			}
+			s.known.Store(&keys)
+			return nil
+		},
+		Refused: func(err error) {
+			cfg.Log.Error("the keys of JWTs cannot be read; they stay as they were", "err", err)
+		},
+	})
+	return s, err
 }
 
 // run reads the files again every so often; mistakes leave the keys as they were.
-func (s *keySet) run(ctx context.Context) error {
-	tick := time.NewTicker(keySetPoll)
-	defer tick.Stop()
-	told := ""
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-		keys, err := s.readFiles()
-		if err == nil {
-			s.files.Store(&keys)
-			told = ""
-		} else if err.Error() != told {
-			s.cfg.Log.Error("the keys of JWTs cannot be read; they stay as they were", "err", err)
-			told = err.Error()
-		}
-	}
-}
+func (s *keySet) run(ctx context.Context) { s.files.Run(ctx) }
 
 // find returns the keys that may verify a token. An id that is not known makes a
 // JWKS be fetched again.
 func (s *keySet) find(ctx context.Context, id string, algorithm jose.SignatureAlgorithm) ([]any, error) {
-	if keys := choose(*s.files.Load(), id, algorithm); len(keys) > 0 || s.cfg.JWKSURL == "" {
+	if keys := choose(*s.known.Load(), id, algorithm); len(keys) > 0 || s.cfg.JWKSURL == "" {
 		return keys, nil
 	}
 	s.mu.Lock()

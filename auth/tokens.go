@@ -72,7 +72,7 @@ func OpenTokens(cfg TokensConfig) (*Tokens, error) {
 	return t, err
 }
 
-func (t *Tokens) run(ctx context.Context) error { return t.keys.run(ctx) }
+func (t *Tokens) run(ctx context.Context) { t.keys.run(ctx) }
 
 // claims are those that mean something here.
 type claims struct {

@@ -81,7 +81,7 @@ func runNode(ctx context.Context, cfg config, in invocation, greet func(net.Addr
 	serving, ctx := errgroup.WithContext(ctx)
 	serving.Go(func() error { return n.serveClients() })
 	if n.keys != nil {
-		serving.Go(func() error { return n.keys.run(ctx) })
+		serving.Go(func() error { n.keys.run(ctx); return nil })
 	}
 	serving.Go(func() error { return n.gate.Run(ctx) })
 	serving.Go(func() error { return n.serveAdmin() })
