@@ -304,19 +304,10 @@ func (l *ledger) LinkedAfter(number uint64, after stream.Name, limit int) []stre
 			names = append(names, key.name)
 		}
 	}
-	n := 0
-	err := l.txn.engine.Linked(number, after, func(name stream.Name) bool {
-		if edit := l.links[linkKey{number, name}]; edit == nil || !edit.gone {
-			names = append(names, name)
-			n++
-		}
-		return n < limit
-	})
-	if err != nil {
-		panic(fmt.Sprintf("fsm: %v", err))
-	}
-	slices.Sort(names)
-	return names[:min(limit, len(names))]
+	return merge(names, limit, func(name stream.Name) bool {
+		edit := l.links[linkKey{number, name}]
+		return edit == nil || !edit.gone
+	}, func(visit func(stream.Name) bool) error { return l.txn.engine.Linked(number, after, visit) })
 }
 
 // StreamsAfter implements subs.View, with the same care.
@@ -329,9 +320,17 @@ func (l *ledger) StreamsAfter(prefix string, after stream.Name, limit int) []str
 			names = append(names, s.name)
 		}
 	}
+	return merge(names, limit, func(name stream.Name) bool { return !pending[name] }, func(visit func(stream.Name) bool) error {
+		return l.txn.engine.EachStream(prefix, string(after), func(name stream.Name, _ []byte) bool { return visit(name) })
+	})
+}
+
+// merge returns the first names, up to limit, of those that are given and of
+// those stored ones that still count.
+func merge(names []stream.Name, limit int, counts func(stream.Name) bool, stored func(visit func(stream.Name) bool) error) []stream.Name {
 	n := 0
-	err := l.txn.engine.EachStream(prefix, string(after), func(name stream.Name, _ []byte) bool {
-		if !pending[name] {
+	err := stored(func(name stream.Name) bool {
+		if counts(name) {
 			names = append(names, name)
 			n++
 		}
