@@ -78,17 +78,18 @@ func (s *Server) controlOf(action string) handler {
 
 // claims asks to read the wake stream of the subscription, or to administer one
 // that has none.
-func claims(s *Server, r *http.Request) ([]need, error) {
+func claims(s *Server, k *call) ([]need, error) {
+	r := k.Request()
 	path, _ := strings.CutPrefix(r.URL.EscapedPath(), s.base+controlPath+"/subscriptions/")
 	id, err := url.PathUnescape(strings.TrimSuffix(path, "/claim"))
 	if err != nil || s.cfg.Subscriptions == nil {
-		return administration(s, r)
+		return administration(s, k)
 	}
 	sub, err := s.find(r.Context(), subs.ID(id))
 	var no *subs.Refusal
 	switch {
 	case errors.As(err, &no), err == nil && sub.Config.WakeStream == "":
-		return administration(s, r)
+		return administration(s, k)
 	case err != nil:
 		return nil, err
 	}
