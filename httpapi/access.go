@@ -22,15 +22,11 @@ type need struct {
 	action  auth.Action
 	name    stream.Name // "" for Admin, and with a pattern
 	pattern *stream.Pattern
-	orAdmin bool   // whoever administers may do it too
 	what    string // for the refusal; "" for what the refused may not know, or sees in the path
 }
 
 // met tells whether an identity may do it.
 func (n need) met(id *auth.Identity) bool {
-	if n.orAdmin && id.May(auth.Admin, "") {
-		return true
-	}
 	if n.pattern != nil {
 		return id.MayAll(n.action, *n.pattern)
 	}
