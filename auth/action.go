@@ -17,9 +17,13 @@ const (
 	Create
 	Delete
 	Admin // the cluster, listings, profiles: all that is no single stream
+	// Subscribe is to have somebody told what comes to be in a stream, for as long as
+	// the subscription lives. A key that may read may do it; a token for one stream,
+	// which ends, may not.
+	Subscribe
 )
 
-var actionNames = [...]string{Read: "read", Append: "append", Close: "close", Create: "create", Delete: "delete", Admin: "admin"}
+var actionNames = [...]string{Read: "read", Append: "append", Close: "close", Create: "create", Delete: "delete", Admin: "admin", Subscribe: "subscribe"}
 
 func (a Action) String() string {
 	if int(a) < len(actionNames) && actionNames[a] != "" {
@@ -41,7 +45,7 @@ func setOf(list ...Action) (s actions) {
 func (s actions) has(a Action) bool { return s&(1<<a) != 0 }
 
 // everything is what the server's own key may do.
-var everything = setOf(Read, Append, Close, Create, Delete, Admin)
+var everything = setOf(Read, Append, Close, Create, Delete, Admin, Subscribe)
 
 // scopes are the words of key files and tokens.
 func parseScopes(words []string) (actions, error) {
@@ -49,7 +53,7 @@ func parseScopes(words []string) (actions, error) {
 	for _, word := range words {
 		switch word {
 		case "read":
-			s |= setOf(Read)
+			s |= setOf(Read, Subscribe)
 		case "append":
 			s |= setOf(Append, Close)
 		case "create":

@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"cmp"
 	cryptorand "crypto/rand"
 	"crypto/tls"
 	"errors"
@@ -64,15 +65,9 @@ func (c Config) Validate() error {
 }
 
 func (c Config) withDefaults() Config {
-	if c.RequestTimeout == 0 {
-		c.RequestTimeout = 30 * time.Second
-	}
-	if c.Sends == 0 {
-		c.Sends = 64
-	}
-	if c.SendsPerTarget == 0 {
-		c.SendsPerTarget = 8
-	}
+	c.RequestTimeout = cmp.Or(c.RequestTimeout, 30*time.Second)
+	c.Sends = cmp.Or(c.Sends, 64)
+	c.SendsPerTarget = cmp.Or(c.SendsPerTarget, 8)
 	if c.Now == nil {
 		c.Now = time.Now
 	}

@@ -16,57 +16,75 @@ type Access interface {
 	Admit(r *http.Request) (*auth.Identity, *auth.Refusal)
 }
 
-// need is one thing that a request asks to do.
+// need is one thing that a request asks to do: with one stream, or with all that
+// a pattern matches.
 type need struct {
-	action auth.Action
-	name   stream.Name // "" for Admin
+	action  auth.Action
+	name    stream.Name // "" for Admin, and with a pattern
+	pattern *stream.Pattern
+	what    string // for the refusal; "" for what the refused may not know, or sees in the path
+}
+
+// met tells whether an identity may do it.
+func (n need) met(id *auth.Identity) bool {
+	if n.pattern != nil {
+		return id.MayAll(n.action, *n.pattern)
+	}
+	return id.May(n.action, n.name)
+}
+
+func (n need) String() string {
+	if n.what == "" {
+		return n.action.String() + " here"
+	}
+	return n.action.String() + " " + n.what
 }
 
 // needs tells what a request asks to do. Every route has one; that of routes which
 // are open to everybody, known or not, is everyone.
-type needs func(*Server, *http.Request) ([]need, error)
+type needs func(*Server, *call) ([]need, error)
 
 var everyone needs // nil
 
-func administration(*Server, *http.Request) ([]need, error) {
+func administration(*Server, *call) ([]need, error) {
 	return []need{{action: auth.Admin}}, nil
 }
 
-func readsStream(s *Server, r *http.Request) ([]need, error)   { return s.theStream(r, auth.Read) }
-func deletesStream(s *Server, r *http.Request) ([]need, error) { return s.theStream(r, auth.Delete) }
+func readsStream(s *Server, k *call) ([]need, error)   { return s.theStream(k, auth.Read) }
+func deletesStream(s *Server, k *call) ([]need, error) { return s.theStream(k, auth.Delete) }
 
-func appendsToStream(s *Server, r *http.Request) ([]need, error) {
-	closes, err := wantsClosed(r.Header)
+func appendsToStream(s *Server, k *call) ([]need, error) {
+	closes, err := wantsClosed(k.Request().Header)
 	if err != nil {
 		return nil, err
 	}
 	if closes {
-		return s.theStream(r, auth.Append, auth.Close)
+		return s.theStream(k, auth.Append, auth.Close)
 	}
-	return s.theStream(r, auth.Append)
+	return s.theStream(k, auth.Append)
 }
 
 // createsStream asks to read the source of a fork too: its content can be read
 // through the fork.
-func createsStream(s *Server, r *http.Request) ([]need, error) {
-	list, err := s.theStream(r, auth.Create)
+func createsStream(s *Server, k *call) ([]need, error) {
+	list, err := s.theStream(k, auth.Create)
 	if err != nil {
 		return nil, err
 	}
-	fork, err := s.parseFork(r)
+	fork, err := s.forkOf(k)
 	if err != nil || fork == nil {
 		return list, err
 	}
-	return append(list, need{auth.Read, fork.Source}), nil
+	return append(list, need{action: auth.Read, name: fork.Source, what: "the source of the fork"}), nil
 }
 
-func (s *Server) theStream(r *http.Request, actions ...auth.Action) (list []need, err error) {
-	name, err := s.nameOf(r)
+func (s *Server) theStream(k *call, actions ...auth.Action) (list []need, err error) {
+	name, err := s.nameOf(k)
 	if err != nil {
 		return nil, err
 	}
 	for _, a := range actions {
-		list = append(list, need{a, name})
+		list = append(list, need{action: a, name: name})
 	}
 	return list, nil
 }
@@ -74,23 +92,23 @@ func (s *Server) theStream(r *http.Request, actions ...auth.Action) (list []need
 // permit is the one place where it is decided whether a request may do what it
 // asks for. Whom it comes from is asked first, so that nobody unknown learns
 // anything, not even what is wrong with the request.
-func (s *Server) permit(c echo.Context, asks needs) error {
+func (s *Server) permit(k *call, asks needs) error {
 	if s.cfg.Access == nil || asks == nil {
 		return nil
 	}
-	r := c.Request()
-	id, no := s.cfg.Access.Admit(r)
+	id, no := s.cfg.Access.Admit(k.Request())
 	if no != nil {
 		return &notAdmitted{no}
 	}
-	list, err := asks(s, r)
+	k.identity = id
+	list, err := asks(s, k)
 	if err != nil {
 		return err
 	}
 	for _, n := range list {
-		if !id.May(n.action, n.name) {
+		if !n.met(id) {
 			return &problem{answer: answer{http.StatusForbidden, codeForbidden, "NOT_ALLOWED"},
-				detail: fmt.Sprintf("%s has no right to %s here; nothing was read or written", id.Name, n.action)}
+				detail: fmt.Sprintf("%s has no right to %s; nothing was read or written", id.Name, n)}
 		}
 	}
 	return nil

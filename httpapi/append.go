@@ -44,7 +44,7 @@ func (s *Server) append(c echo.Context) (operation, error) {
 // parseAppend makes a command whose bytes may lie in room.
 func (s *Server) parseAppend(c echo.Context, room *bodyBuffer) (cmd stream.Append, err error) {
 	r := c.Request()
-	if cmd.Name, err = s.nameOf(r); err != nil {
+	if cmd.Name, err = s.nameOf(c); err != nil {
 		return cmd, err
 	}
 	if cmd.Close, err = wantsClosed(r.Header); err != nil {

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -121,24 +122,16 @@ func validateBase(base string) error {
 }
 
 func (c Config) withDefaults() Config {
-	if c.BasePath == "" {
-		c.BasePath = "/v1/stream"
-	}
-	orDuration(&c.LongPollTimeout, 30*time.Second)
-	orDuration(&c.SSEReconnectInterval, time.Minute)
-	orDuration(&c.SSEKeepAlive, 15*time.Second)
-	orDuration(&c.SlowReaderTimeout, 30*time.Second)
-	orDuration(&c.NoLeaderGrace, 2*time.Second)
-	orDuration(&c.TouchInterval, time.Second)
-	if c.BodyBytesMax == 0 {
-		c.BodyBytesMax = 10 << 20
-	}
-	if c.ChunkBytes == 0 {
-		c.ChunkBytes = 1 << 20
-	}
-	if c.LiveReadersMax == 0 {
-		c.LiveReadersMax = 100_000
-	}
+	c.BasePath = cmp.Or(c.BasePath, "/v1/stream")
+	c.LongPollTimeout = cmp.Or(c.LongPollTimeout, 30*time.Second)
+	c.SSEReconnectInterval = cmp.Or(c.SSEReconnectInterval, time.Minute)
+	c.SSEKeepAlive = cmp.Or(c.SSEKeepAlive, 15*time.Second)
+	c.SlowReaderTimeout = cmp.Or(c.SlowReaderTimeout, 30*time.Second)
+	c.NoLeaderGrace = cmp.Or(c.NoLeaderGrace, 2*time.Second)
+	c.TouchInterval = cmp.Or(c.TouchInterval, time.Second)
+	c.BodyBytesMax = cmp.Or(c.BodyBytesMax, 10<<20)
+	c.ChunkBytes = cmp.Or(c.ChunkBytes, 1<<20)
+	c.LiveReadersMax = cmp.Or(c.LiveReadersMax, 100_000)
 	if len(c.CORSOrigins) == 0 {
 		c.CORSOrigins = []string{"*"}
 	}
@@ -155,12 +148,6 @@ func (c Config) withDefaults() Config {
 		c.Metrics = prometheus.NewRegistry()
 	}
 	return c
-}
-
-func orDuration(d *time.Duration, otherwise time.Duration) {
-	if *d == 0 {
-		*d = otherwise
-	}
 }
 
 var errNoPorts = errors.New("httpapi: writer, fencer, reader and cluster must all be given")

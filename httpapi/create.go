@@ -36,7 +36,7 @@ func (s *Server) create(c echo.Context) (operation, error) {
 
 func (s *Server) parseCreate(c echo.Context) (cmd stream.Create, err error) {
 	r := c.Request()
-	if cmd.Name, err = s.nameOf(r); err != nil {
+	if cmd.Name, err = s.nameOf(c); err != nil {
 		return cmd, err
 	}
 	if cmd.ContentType, err = contentType(r.Header); err != nil {
@@ -48,7 +48,7 @@ func (s *Server) parseCreate(c echo.Context) (cmd stream.Create, err error) {
 	if cmd.Closed, err = wantsClosed(r.Header); err != nil {
 		return cmd, err
 	}
-	if cmd.Fork, err = s.parseFork(r); err != nil {
+	if cmd.Fork, err = s.forkOf(c); err != nil {
 		return cmd, err
 	}
 	body, err := s.body(c, nil)
@@ -95,7 +95,7 @@ func wantsClosed(h http.Header) (bool, error) {
 }
 
 // parseFork parses the headers that make a creation a fork. It returns nil for
-// an ordinary one.
+// an ordinary one; see forkOf.
 func (s *Server) parseFork(r *http.Request) (*stream.Fork, error) {
 	source, isFork, err := once(r.Header, headerForkedFrom)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 // delete answers DELETE: §5.4.
 func (s *Server) delete(c echo.Context) (operation, error) {
 	r := c.Request()
-	name, err := s.nameOf(r)
+	name, err := s.nameOf(c)
 	if err != nil {
 		return opDelete, err
 	}

@@ -9,7 +9,7 @@ import (
 // head answers HEAD: §5.5. It does not renew the stream's lifetime.
 func (s *Server) head(c echo.Context) (operation, error) {
 	r, h := c.Request(), c.Response().Header()
-	name, err := s.nameOf(r)
+	name, err := s.nameOf(c)
 	if err != nil {
 		return opHead, err
 	}

@@ -54,7 +54,7 @@ func (s *Server) read(c echo.Context) (op operation, err error) {
 // run and closed.
 func (s *Server) beginRead(c echo.Context) (op operation, t *tail, err error) {
 	r := c.Request()
-	name, err := s.nameOf(r)
+	name, err := s.nameOf(c)
 	if err != nil {
 		return opRead, nil, err
 	}

@@ -32,6 +32,7 @@ type Server struct {
 	relay    *relay
 	buffers  sync.Pool    // of *[]byte, for events
 	bodies   sync.Pool    // of *bodyBuffer
+	calls    sync.Pool    // of *call
 	live     atomic.Int64 // long-polls and SSE connections that wait
 
 	unlisted atomic.Bool     // by Unlist
@@ -61,6 +62,7 @@ func New(cfg Config, w Writer, f Fencer, r Reader, c Cluster) (*Server, error) {
 	}
 	s.buffers.New = newBuffer
 	s.bodies.New = func() any { return new(bodyBuffer) }
+	s.calls.New = func() any { return new(call) }
 	s.draining, s.drain = context.WithCancel(context.Background())
 	s.relay = newRelay(s)
 	s.route()
@@ -150,19 +152,23 @@ func (s *Server) serve(op operation, asks needs, h handler) echo.HandlerFunc {
 		counted, begin := op, time.Now()
 		defer func() { s.finish(c, counted, begin, recover()) }()
 		s.stamp(c)
-		err := s.permit(c, asks)
+		k := s.calls.Get().(*call)
+		k.Context = c
+		err := s.permit(k, asks)
 		if err == nil {
-			counted, err = h(c)
+			counted, err = h(k)
 		}
 		if err != nil {
 			s.fail(c, err)
 		}
+		*k = call{}
+		s.calls.Put(k) // not after a panic: nobody knows who has it then
 		return nil
 	}
 }
 
-// nameOf returns the stream that a request is about.
-func (s *Server) nameOf(r *http.Request) (stream.Name, error) {
+// parseName reads the stream that a request is about; see nameOf.
+func (s *Server) parseName(r *http.Request) (stream.Name, error) {
 	rest, ok := strings.CutPrefix(r.URL.EscapedPath(), s.base)
 	if !ok {
 		return "", errNoRoute

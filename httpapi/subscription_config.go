@@ -64,12 +64,12 @@ type signingBody struct {
 // createSubscription answers PUT: §6.2. Existing streams are linked before the
 // answer, a bounded number in each step.
 func (s *Server) createSubscription(c echo.Context, id subs.ID) error {
-	config, err := s.parseSubscription(c)
+	config, err := s.configOf(c)
 	if err != nil {
 		return err
 	}
 	ctx := c.Request().Context()
-	out, err := s.decide(ctx, subs.Create{ID: id, Config: config, Base: s.publicBase(c.Request())})
+	out, err := s.decide(ctx, subs.Create{ID: id, Config: *config, Base: s.publicBase(c.Request())})
 	if err != nil {
 		return err
 	}
@@ -87,6 +87,20 @@ func (s *Server) createSubscription(c echo.Context, id subs.ID) error {
 		status = http.StatusCreated
 	}
 	return s.writeSubscription(c, status, sub)
+}
+
+// configOf returns the configuration that a request brings.
+func (s *Server) configOf(c echo.Context) (*subs.Config, error) {
+	k := callOf(c)
+	if k.config != nil {
+		return k.config, nil
+	}
+	config, err := s.parseSubscription(c)
+	if err != nil {
+		return nil, err
+	}
+	k.config = &config
+	return k.config, nil
 }
 
 func (s *Server) parseSubscription(c echo.Context) (config subs.Config, err error) {
@@ -308,16 +322,7 @@ func (s *Server) deleteSubscription(c echo.Context, id subs.ID) error {
 
 // addStreams answers POST to streams: §6.4.
 func (s *Server) addStreams(c echo.Context, id subs.ID) error {
-	var q struct {
-		Streams []string `json:"streams"`
-	}
-	if err := s.readControl(c, &q); err != nil {
-		return err
-	}
-	if len(q.Streams) == 0 {
-		return &subs.Refusal{Code: subs.InvalidRequest, Detail: "streams is not an array of stream paths with at least one in it"}
-	}
-	names, err := paths(q.Streams)
+	names, err := s.followingOf(c)
 	if err != nil {
 		return err
 	}
@@ -325,6 +330,29 @@ func (s *Server) addStreams(c echo.Context, id subs.ID) error {
 		return err
 	}
 	return noContent(c)
+}
+
+// followingOf returns the streams that a request adds to a subscription.
+func (s *Server) followingOf(c echo.Context) ([]stream.Name, error) {
+	k := callOf(c)
+	if k.following != nil {
+		return k.following, nil
+	}
+	var q struct {
+		Streams []string `json:"streams"`
+	}
+	if err := s.readControl(c, &q); err != nil {
+		return nil, err
+	}
+	if len(q.Streams) == 0 {
+		return nil, &subs.Refusal{Code: subs.InvalidRequest, Detail: "streams is not an array of stream paths with at least one in it"}
+	}
+	names, err := paths(q.Streams)
+	if err != nil {
+		return nil, err
+	}
+	k.following = names
+	return names, nil
 }
 
 // removeStream answers DELETE of one stream: §6.4. The path is escaped once

@@ -50,8 +50,7 @@ const controlPath = "__ds"
 // routeControl registers the paths under the reserved prefix. Keys are for
 // everyone; whoever acts on a wake shows the token of that wake, which is no
 // credential of a caller's and is judged by its own rules; a worker may claim
-// what it may read the wake stream of; all else configures, and is an
-// administrator's.
+// what it may read the wake stream of; all else configures: see controls.
 func (s *Server) routeControl() {
 	e, one := s.echo, s.base+controlPath+"/subscriptions/:id/"
 	e.GET(s.base+controlPath+"/jwks.json", s.serve(opControl, everyone, s.controlOf("jwks.json")))
@@ -61,7 +60,7 @@ func (s *Server) routeControl() {
 	e.POST(one+"claim", s.serve(opControl, claims, s.controlOf("claim")))
 	rest := s.base + controlPath + "/*"
 	for _, method := range []string{http.MethodPut, http.MethodPost, http.MethodGet, http.MethodHead, http.MethodDelete} {
-		e.Add(method, rest, s.serve(opControl, administration, s.control))
+		e.Add(method, rest, s.serve(opControl, controls, s.control))
 	}
 	e.OPTIONS(rest, s.serve(opPreflight, everyone, s.preflight))
 }
@@ -78,17 +77,18 @@ func (s *Server) controlOf(action string) handler {
 
 // claims asks to read the wake stream of the subscription, or to administer one
 // that has none.
-func claims(s *Server, r *http.Request) ([]need, error) {
+func claims(s *Server, k *call) ([]need, error) {
+	r := k.Request()
 	path, _ := strings.CutPrefix(r.URL.EscapedPath(), s.base+controlPath+"/subscriptions/")
 	id, err := url.PathUnescape(strings.TrimSuffix(path, "/claim"))
 	if err != nil || s.cfg.Subscriptions == nil {
-		return administration(s, r)
+		return administration(s, k)
 	}
 	sub, err := s.find(r.Context(), subs.ID(id))
 	var no *subs.Refusal
 	switch {
 	case errors.As(err, &no), err == nil && sub.Config.WakeStream == "":
-		return administration(s, r)
+		return administration(s, k)
 	case err != nil:
 		return nil, err
 	}
@@ -100,27 +100,41 @@ func (s *Server) control(c echo.Context) (operation, error) {
 	if s.cfg.Subscriptions == nil || s.cfg.Webhooks == nil {
 		return opControl, errReserved
 	}
-	path := strings.TrimPrefix(c.Request().URL.EscapedPath(), s.base+controlPath+"/")
+	path := s.controlPathOf(c.Request())
 	if path == "jwks.json" {
 		return opControl, s.only(c, http.MethodGet, s.showKeys)
 	}
-	rest, ok := strings.CutPrefix(path, "subscriptions")
-	switch {
-	case ok && rest == "":
+	if path == "subscriptions" {
 		return opControl, s.only(c, http.MethodGet, s.listSubscriptions)
-	case !ok || rest[0] != '/':
-		return opControl, errNoControl
 	}
-	escaped, action, _ := strings.Cut(rest[1:], "/")
+	id, action, err := controlled(path)
+	if err != nil {
+		return opControl, err
+	}
+	return opControl, s.controlOne(c, id, action)
+}
+
+// controlPathOf is what follows the reserved prefix.
+func (s *Server) controlPathOf(r *http.Request) string {
+	return strings.TrimPrefix(r.URL.EscapedPath(), s.base+controlPath+"/")
+}
+
+// controlled returns which subscription a path is about, and what it says of it.
+func controlled(path string) (id subs.ID, action string, err error) {
+	rest, ok := strings.CutPrefix(path, "subscriptions/")
+	if !ok {
+		return "", "", errNoControl
+	}
+	escaped, action, _ := strings.Cut(rest, "/")
 	text, err := url.PathUnescape(escaped)
 	if err != nil {
-		return opControl, &subs.Refusal{Code: subs.InvalidRequest, Detail: "the subscription id has a malformed escape; write a percent sign as %25"}
+		return "", "", &subs.Refusal{Code: subs.InvalidRequest, Detail: "the subscription id has a malformed escape; write a percent sign as %25"}
 	}
 	id, no := subs.ParseID(text)
 	if no != nil {
-		return opControl, no
+		return "", "", no
 	}
-	return opControl, s.controlOne(c, id, action)
+	return id, action, nil
 }
 
 // controlOne answers calls about one subscription.

@@ -1,6 +1,7 @@
 package scrub
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -65,18 +66,10 @@ func (c Config) Validate() error {
 }
 
 func (c Config) withDefaults() Config {
-	if c.BytesPerSecond == 0 {
-		c.BytesPerSecond = 4 << 20
-	}
-	if c.RangeBytes == 0 {
-		c.RangeBytes = rangeBytes
-	}
-	if c.Interval == 0 {
-		c.Interval = time.Hour
-	}
-	if c.Poll == 0 {
-		c.Poll = time.Second
-	}
+	c.BytesPerSecond = cmp.Or(c.BytesPerSecond, 4<<20)
+	c.RangeBytes = cmp.Or(c.RangeBytes, rangeBytes)
+	c.Interval = cmp.Or(c.Interval, time.Hour)
+	c.Poll = cmp.Or(c.Poll, time.Second)
 	if c.Now == nil {
 		c.Now = time.Now
 	}
