@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto/rand"
 	"fmt"
 	"io"
 	"log/slog"
@@ -115,7 +114,7 @@ func (n *node) openStorage() error {
 	}
 	n.opened.push("data directory", lock.Close)
 	identity := identityFile{dir: dir, fs: storage.StrictFS(vfs.Default, n.die)}
-	if err := identity.claim(n.cfg.cluster.nodeID); err != nil {
+	if err := storage.ClaimIdentity(identity.fs, dir, n.cfg.cluster.nodeID); err != nil {
 		return err
 	}
 	n.joined = newLatch()
@@ -217,19 +216,6 @@ func closeOnce(l io.Closer) func() error {
 type identityFile struct {
 	dir storage.Dir
 	fs  vfs.FS
-}
-
-// claim makes the identity of a fresh directory, before anything else is made
-// in it, and refuses the directory of another node.
-func (f identityFile) claim(nodeID string) error {
-	id, known, err := storage.LoadIdentity(f.fs, f.dir)
-	if err != nil {
-		return err
-	}
-	if known {
-		return id.CheckNodeID(nodeID)
-	}
-	return storage.SaveIdentity(f.fs, f.dir, storage.Identity{NodeID: nodeID, DirectoryID: rand.Text()})
 }
 
 func (f identityFile) Load() (cluster.Identity, error) {
