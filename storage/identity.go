@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 
@@ -61,6 +62,19 @@ func SaveIdentity(fs vfs.FS, dir Dir, id Identity) error {
 		return fmt.Errorf("save node identity: %w", err)
 	}
 	return nil
+}
+
+// ClaimIdentity makes the identity of a fresh directory, before anything else is
+// made in it, and refuses the directory of another node.
+func ClaimIdentity(fs vfs.FS, dir Dir, nodeID string) error {
+	id, known, err := LoadIdentity(fs, dir)
+	if err != nil {
+		return err
+	}
+	if known {
+		return id.CheckNodeID(nodeID)
+	}
+	return SaveIdentity(fs, dir, Identity{NodeID: nodeID, DirectoryID: rand.Text()})
 }
 
 func (id Identity) validate() error {

@@ -35,10 +35,10 @@ func TestFailoverGaps(t *testing.T) {
 		l.waitAcks(acksPerRound)
 		time.Sleep(loadBefore)
 		dead := c.Leader()
-		l.gap.reset()
+		l.gap.Reset()
 		dead.Kill()
 		l.waitAcks(acksPerRound)
-		gaps = append(gaps, l.gap.longest())
+		gaps = append(gaps, l.gap.Longest())
 		dead.Start()
 		dead.WaitReady()
 	}

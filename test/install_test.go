@@ -77,7 +77,7 @@ type installing struct {
 
 	stop  chan struct{}
 	wait  sync.WaitGroup
-	gap   gapMeter
+	gap   harness.Gap
 	acked []int // by writer
 }
 
@@ -129,7 +129,7 @@ func (in *installing) load() {
 	in.t.Helper()
 	in.stop, in.acked = make(chan struct{}), make([]int, installWriters)
 	urls := in.c.URLs()
-	in.gap.start()
+	in.gap.Start()
 	for i := range installWriters {
 		name := fmt.Sprintf("during/%02d", i)
 		var clients []*harness.Client
@@ -160,7 +160,7 @@ func (in *installing) write(i int, p *harness.Producer) {
 			return
 		}
 		in.acked[i]++
-		in.gap.tick()
+		in.gap.Tick()
 	}
 }
 
@@ -175,12 +175,12 @@ func (in *installing) measured() {
 			t.Fatal(err)
 		}
 	}
-	in.gap.reset()
+	in.gap.Reset()
 	began := time.Now()
 	in.fresh.Start()
 	in.fresh.WaitReadyWithin(in.within())
 	took := time.Since(began)
-	gap := in.gap.longest()
+	gap := in.gap.Longest()
 	in.wantSnapshot("undisturbed", 0)
 	t.Logf("new member ready after %v; longest gap between acknowledgements %v", took.Round(time.Millisecond), gap)
 	for _, n := range append([]*harness.Node{in.fresh}, in.c.Nodes...) {

@@ -32,7 +32,7 @@ type load struct {
 	wait    sync.WaitGroup
 	acked   atomic.Int64
 	failed  atomic.Pointer[error] // the first of a writer, so that the test need not wait
-	gap     gapMeter
+	gap     harness.Gap
 }
 
 type loadStream struct {
@@ -74,7 +74,7 @@ func startLoad(t *testing.T, urls []string) *load {
 		s.writers = append(s.writers, w)
 		l.writers = append(l.writers, w)
 	}
-	l.gap.start()
+	l.gap.Start()
 	for i, w := range l.writers {
 		l.wait.Go(func() { l.write(w, l.streams[i%len(l.streams)]) })
 	}
@@ -114,7 +114,7 @@ func (l *load) write(w *writer, s *loadStream) {
 		}
 		w.acks = append(w.acks, ack)
 		l.acked.Add(1)
-		l.gap.tick()
+		l.gap.Tick()
 	}
 }
 
@@ -166,7 +166,7 @@ func (l *load) tell(kills int) {
 		}
 	}
 	l.t.Logf("%d writers on %d streams: %d appends acknowledged (%d as duplicates of a lost answer), %d requests, %d retries, %d kills, longest gap between acknowledgements %v",
-		len(l.writers), len(l.streams), l.acked.Load(), duplicates, tries, retries, kills, l.gap.longest())
+		len(l.writers), len(l.streams), l.acked.Load(), duplicates, tries, retries, kills, l.gap.Longest())
 }
 
 // message is one message of the load as a reader sees it.
@@ -190,27 +190,4 @@ func (s *loadStream) parse(c harness.Content) ([]message, error) {
 		out = append(out, m)
 	}
 	return out, nil
-}
-
-// gapMeter finds the longest time between two acknowledgements.
-type gapMeter struct {
-	mu   sync.Mutex
-	last time.Time
-	max  time.Duration
-}
-
-func (g *gapMeter) start() { g.last = time.Now() }
-
-func (g *gapMeter) tick() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	now := time.Now()
-	g.max = max(g.max, now.Sub(g.last))
-	g.last = now
-}
-
-func (g *gapMeter) longest() time.Duration {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.max.Round(time.Millisecond)
 }

@@ -55,7 +55,7 @@ func TestThreeToFiveToThreeUnderLoad(t *testing.T) {
 	}
 	l.finish()
 	l.check(c)
-	t.Logf("members %v, then %v; longest gap between acknowledgements %v", five, members(t, c.Nodes[0]), l.gap.longest())
+	t.Logf("members %v, then %v; longest gap between acknowledgements %v", five, members(t, c.Nodes[0]), l.gap.Longest())
 
 	// Emptied, it may come as a new member.
 	n := added[0]

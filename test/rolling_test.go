@@ -36,7 +36,7 @@ func TestRollingRestartFailsNoRequest(t *testing.T) {
 		for _, n := range c.Nodes {
 			l.waitAcks(acksPerRound)
 			led := c.Leader() == n
-			l.gap.reset()
+			l.gap.Reset()
 			began := time.Now()
 			n.Stop()
 			stopped := time.Since(began)
@@ -44,7 +44,7 @@ func TestRollingRestartFailsNoRequest(t *testing.T) {
 			n.WaitReady()
 			ready := time.Since(began)
 			l.waitAcks(acksPerRound)
-			gap := l.gap.longest()
+			gap := l.gap.Longest()
 			t.Logf("round %d, %s (leader %v): stopped in %v, ready after %v, longest gap between acknowledgements %v of %v promised",
 				round+1, n.ID, led, stopped.Round(time.Millisecond), ready.Round(time.Millisecond), gap, gapPromised)
 			if gap > gapMax {
@@ -105,7 +105,7 @@ func TestTheSecondNodeWaitsForTheFirst(t *testing.T) {
 	second.WaitReady()
 	l.finish()
 	l.check(c)
-	t.Logf("longest gap between acknowledgements %v", l.gap.longest())
+	t.Logf("longest gap between acknowledgements %v", l.gap.Longest())
 }
 
 // apartBy is above the time within which two stops count as one.
@@ -134,7 +134,7 @@ type plain struct {
 	wait    sync.WaitGroup
 	acked   atomic.Int64
 	failed  atomic.Pointer[error]
-	gap     gapMeter
+	gap     harness.Gap
 }
 
 type plainWriter struct {
@@ -166,7 +166,7 @@ func startPlain(t *testing.T, urls []string) *plain {
 		}
 		l.writers = append(l.writers, w)
 	}
-	l.gap.start()
+	l.gap.Start()
 	for _, w := range l.writers {
 		l.wait.Go(func() { l.write(w) })
 	}
@@ -187,7 +187,7 @@ func (l *plain) write(w *plainWriter) {
 		}
 		w.acks++
 		l.acked.Add(1)
-		l.gap.tick()
+		l.gap.Tick()
 	}
 }
 
@@ -294,11 +294,4 @@ func (l *plain) check(c *harness.Cluster) {
 			l.t.Fatalf("writer %d: %d appends are in the stream, %d were acknowledged", w.number, next[w.number], w.acks)
 		}
 	}
-}
-
-// reset begins a new measurement.
-func (g *gapMeter) reset() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.max = 0
 }

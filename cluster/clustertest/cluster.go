@@ -243,7 +243,10 @@ func (c *Cluster) Follower() *Member {
 }
 
 // Eventually reports whether cond became true in time.
-func (c *Cluster) Eventually(cond func() bool) bool {
+func (c *Cluster) Eventually(cond func() bool) bool { return Eventually(cond) }
+
+// Eventually reports whether cond became true in time, which may be virtual.
+func Eventually(cond func() bool) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), waitMax)
 	defer cancel()
 	for !cond() {

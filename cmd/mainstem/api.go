@@ -58,7 +58,7 @@ func (n *node) letIn() (err error) {
 // clusterFace is a cluster.Node as httpapi wants to see it.
 type clusterFace struct {
 	node  *cluster.Node
-	space *storage.Space
+	space *storage.Space // nil without a disk
 }
 
 var _ httpapi.Cluster = clusterFace{}
@@ -67,6 +67,9 @@ var _ httpapi.Cluster = clusterFace{}
 // come nevertheless are served as far as they can be.
 func (f clusterFace) Ready() error {
 	err := f.node.Ready()
+	if f.space == nil {
+		return err
+	}
 	if room := f.space.Room(); err == nil && room.Level == storage.Full {
 		return fmt.Errorf("the disk is full: %d bytes of %d are free; reads and deletes are served, data is refused until space is freed", room.Free, room.Total)
 	}

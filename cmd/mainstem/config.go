@@ -11,6 +11,8 @@ import (
 // config is what the table of settings fills in. Its sections are those of the
 // table; a field that a command does not use keeps its default.
 type config struct {
+	notes []string // what should be written differently, for the log
+
 	server  serverConfig
 	storage storageConfig
 	cluster clusterConfig
@@ -36,6 +38,7 @@ type serverConfig struct {
 }
 
 type storageConfig struct {
+	mode          string
 	dataDir       string
 	temporary     bool // removed at exit; no setting
 	memoryBytes   int64

@@ -31,6 +31,9 @@ func configCheckCommand(in invocation) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			for _, note := range l.notes {
+				fmt.Fprintln(cmd.ErrOrStderr(), "note:", note)
+			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "ok (profile %s)\n", l.profile)
 			return err
 		},

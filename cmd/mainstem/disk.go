@@ -12,6 +12,9 @@ import (
 // openSpace looks at the disk before the stores are opened: on a full one they
 // need the ballast.
 func (n *node) openSpace(dir storage.Dir) (err error) {
+	if n.cfg.storage.inMemory() {
+		return nil
+	}
 	ballast := n.cfg.storage.ballastBytes
 	if ballast == 0 {
 		ballast = -1 // none, where 0 would be the default
@@ -35,6 +38,9 @@ func (n *node) owed() int64 {
 
 // watchDisk keeps looking until the node is closed.
 func (n *node) watchDisk() {
+	if n.space == nil {
+		return
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var watch errgroup.Group
 	watch.Go(func() error { return n.space.Run(ctx) })
@@ -48,4 +54,20 @@ func (n *node) watchDisk() {
 func (n *node) disk() cluster.Disk {
 	r := n.space.Room()
 	return cluster.Disk{Level: cluster.DiskLevel(r.Level.String()), FreeBytes: r.Free, TotalBytes: r.Total, BallastBytes: r.Ballast}
+}
+
+// diskToWatch is disk, or nil where there is none.
+func (n *node) diskToWatch() func() cluster.Disk {
+	if n.space == nil {
+		return nil
+	}
+	return n.disk
+}
+
+// mayMerge is for the copy; nil without a disk.
+func (n *node) mayMerge() func() bool {
+	if n.space == nil {
+		return nil
+	}
+	return n.space.MayMerge
 }

@@ -119,6 +119,14 @@ func TestWhatIsWrongInFilesIsNamedWithItsPlace(t *testing.T) {
 		"text for truth":      {map[string]string{"config/local.toml": "[http]\nallow_wildcard_cors = \"true\"\n"}, nil, nil, []string{"want true|false without quotes"}},
 		"array for text":      {map[string]string{"config/local.toml": "[server]\nbind_address = [\"x\"]\n"}, nil, nil, []string{"has the wrong type"}},
 		"numbers in an array": {map[string]string{"config/local.toml": "[cluster]\njoin = [1]\n"}, nil, nil, []string{"1 in the array has the wrong type"}},
+		"no file to read":     {map[string]string{"config/local.toml/x": ""}, nil, nil, []string{"[load_config] read config/local.toml"}},
+		"truth for number":    {map[string]string{"config/local.toml": "[raft]\ntrailing_logs = true\n"}, nil, nil, []string{"raft.trailing_logs (config/local.toml): true has the wrong type; want number"}},
+		"truth for bytes":     {map[string]string{"config/local.toml": "[limits]\nmax_body_bytes = true\n"}, nil, nil, []string{`want a number of bytes, or a text like "64KiB"`}},
+		"truth for a list":    {map[string]string{"config/local.toml": "[cluster]\njoin = true\n"}, nil, nil, []string{"want an array of texts"}},
+		"number for truth":    {map[string]string{"config/local.toml": "[http]\nallow_wildcard_cors = 1\n"}, nil, nil, []string{"http.allow_wildcard_cors (config/local.toml): 1 has the wrong type; want true|false"}},
+		"a section as a key":  {map[string]string{"config/local.toml": "server = 1\n"}, nil, nil, []string{"server (config/local.toml) is not known"}},
+		"in memory for ACID":  {map[string]string{"config/local.toml": "[storage]\nacid_backend = \"in-memory\"\n"}, nil, nil, []string{"storage.acid_backend (config/local.toml)", "set storage.mode to memory"}},
+		"the key twice":       {nil, []string{"--webhooks-key-encryption-key-file=k"}, []string{"DS_WEBHOOKS__KEY_ENCRYPTION_KEY=" + strings.Repeat("0f", 32)}, []string{"[validate_config] webhooks.key_encryption_key_file (--webhooks-key-encryption-key-file)", "keep one"}},
 		"unknown profile":     {nil, []string{"--profile=pord"}, nil, []string{`profile (--profile): "pord" is not built in, and there is no file config/pord.toml; did you mean prod?`}},
 		"a path as profile":   {nil, nil, []string{"DS_PROFILE=../x"}, []string{`profile (DS_PROFILE): "../x" is no name of a file`}},
 		"anyone in prod":      {nil, []string{"--profile=prod-tls"}, nil, []string{"[validate_config] auth: profile prod-tls lets nobody in unknown"}},
@@ -133,6 +141,19 @@ func TestWhatIsWrongInFilesIsNamedWithItsPlace(t *testing.T) {
 			_, err := loadAll(t, c.args, c.environ)
 			mustName(t, err, c.want...)
 		})
+	}
+}
+
+func TestAKeyFileThatCannotBeUsedStopsTheStart(t *testing.T) {
+	inDirWith(t, map[string]string{"short": "0f0f"})
+	for file, want := range map[string]string{
+		"none":  "[join_cluster] --webhooks-key-encryption-key-file: open none: no such file",
+		"short": "[join_cluster] --webhooks-key-encryption-key-file short: ",
+	} {
+		_, errOut, code := runWith(t, nil, "dev", "--addr=127.0.0.1:0", "--storage-mode=memory", "--webhooks-key-encryption-key-file="+file)
+		if code != 1 || !strings.Contains(errOut, want) {
+			t.Errorf("%s: exit %d, %q, want %q", file, code, errOut, want)
+		}
 	}
 }
 

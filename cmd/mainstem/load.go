@@ -46,6 +46,7 @@ func load(command string, flags *pflag.FlagSet, environ []string) (loaded, error
 	for _, from := range layers {
 		problems = append(problems, from.problems...)
 		problems = append(problems, from.resolveAliases(table)...)
+		l.notes = append(l.notes, from.notes(table)...)
 		problems = append(problems, l.put(table, from)...)
 	}
 	var errs []error
@@ -101,7 +102,7 @@ func (l *layer) resolveAliases(table []setting) (problems []error) {
 		}
 		delete(l.texts, s.key)
 		if _, both := l.texts[s.alias]; both {
-			problems = append(problems, fmt.Errorf("%s: both %s and %s are set; keep one", s.key, l.name(byKey[s.alias]), l.name(s)))
+			problems = append(problems, fmt.Errorf("%s: both %s and %s are set; keep one", s.key, l.wrote(byKey[s.alias]), l.name(s)))
 			continue
 		}
 		text, err := s.value.rewrite(text)

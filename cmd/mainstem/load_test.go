@@ -70,6 +70,8 @@ func sample(t *testing.T, s setting) (a, b string) {
 		return "true", "true"
 	case s.value.kind == "bytes or %":
 		return "2GiB", "4.5%"
+	case s.key == "storage.mode":
+		return modeFileFast, modeACID
 	case s.value.kind == "wal|boltdb":
 		return "boltdb", "boltdb"
 	case s.value.kind == "text|json":
@@ -88,7 +90,7 @@ func TestEachFlagAndVariableSetsItsFieldAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, s := range settings() {
-		if s.alias != "" {
+		if s.alias != "" || s.legacy {
 			continue
 		}
 		t.Run(s.key, func(t *testing.T) {
@@ -156,6 +158,11 @@ func TestEachKindRefusesNonsenseByName(t *testing.T) {
 		"number":                     {"x", "-3", "1.5", "99999999999"},
 		"bytes":                      {"x", "-1", "1.5MiB", "9999999999GB", "MiB"},
 		"wal|boltdb":                 {"WAL", "x"},
+		"port":                       {"0", "65536", "-1", "http"},
+		"file|in-memory":             {"in-memory", "disk"},
+
+		"file-durable|acid|file-fast|memory": {"file", "Memory"},
+
 		"text|json":                  {"xml"},
 		"debug|info|warn|error":      {"loud"},
 		"true|false":                 {"yes", "1", "TRUE"},
@@ -237,6 +244,13 @@ func TestRulesBetweenSettings(t *testing.T) {
 		"base path without a slash": {[]string{"--data-dir=d", "--stream-base-path=v1"}, "(--stream-base-path)"},
 		"base path with a query":    {[]string{"--data-dir=d", "--stream-base-path=/v1?x"}, "(--stream-base-path)"},
 		"body above the raft limit": {[]string{"--data-dir=d", "--max-body-bytes=33MiB"}, "[load_config] limits.max_body_bytes (--max-body-bytes)"},
+		"memory, joining":           {[]string{"--storage-mode=memory", "--join=a:1"}, "[validate_config] storage.mode (--storage-mode): memory is for one node alone, and cluster.join (--join) names others"},
+		"memory, three of it":       {[]string{"--storage-mode=memory", "--bootstrap-expect=3"}, "[validate_config] storage.mode (--storage-mode): memory is for one node alone, and cluster.bootstrap_expect (--bootstrap-expect) is 3"},
+		"memory needs no directory": {[]string{"--storage-mode=memory"}, ""},
+		"memory ignores one":        {[]string{"--storage-mode=memory", "--data-dir=d"}, ""},
+		"an endless port":           {[]string{"--data-dir=d", "--addr=127.0.0.1:70000"}, "[load_config] server.bind_address (--addr)"},
+		"base path hides the rest":  {[]string{"--data-dir=d", "--stream-base-path=/v1/cluster"}, "[validate_config] http.stream_base_path (--stream-base-path)"},
+		"free shares swapped":       {[]string{"--data-dir=d", "--disk-soft-free=2%", "--disk-hard-free=5%"}, "[validate_config] storage.disk_soft_free (--disk-soft-free): 2% is below storage.disk_hard_free, 5%"},
 		"no nodes expected":         {[]string{"--data-dir=d", "--bootstrap-expect=0"}, "[load_config] cluster.bootstrap_expect (--bootstrap-expect)"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto/rand"
 	"fmt"
 	"io"
 	"log/slog"
@@ -40,9 +39,10 @@ type node struct {
 	server         *http.Server
 	busy           busyConns
 	// openStorage
-	space   *storage.Space
+	fs      vfs.FS         // of the copy: the operating system's, or memory
+	space   *storage.Space // nil without a disk
 	engine  *storage.Engine
-	raftLog *storage.Log
+	raftLog *storage.Log // nil without a disk
 	stores  cluster.Stores
 	machine *fsm.Machine
 	joined  *latch // of cluster, for those whom the cluster calls while it opens
@@ -105,53 +105,37 @@ func (n *node) listenForGossip() (err error) {
 
 // openStorage opens this node's durable parts and the machine over them.
 func (n *node) openStorage() error {
-	dir, err := n.chooseDataDir()
+	dir, err := n.takeDataDir()
 	if err != nil {
-		return fmt.Errorf("make a temporary directory: %w", err)
+		return err
 	}
-	lock, err := storage.LockDir(dir)
-	if err != nil {
-		return fmt.Errorf("--data-dir %s: %w", dir, err)
-	}
-	n.opened.push("data directory", lock.Close)
-	identity := identityFile{dir: dir, fs: storage.StrictFS(vfs.Default, n.die)}
-	if err := identity.claim(n.cfg.cluster.nodeID); err != nil {
+	identity := identityFile{dir: dir, fs: storage.StrictFS(n.fs, n.die)}
+	if err := storage.ClaimIdentity(identity.fs, dir, n.cfg.cluster.nodeID); err != nil {
 		return err
 	}
 	n.joined = newLatch()
 	if err := n.openSpace(dir); err != nil {
 		return err
 	}
-	if err := storage.CheckUndamaged(vfs.Default, dir); err != nil {
+	if err := storage.CheckUndamaged(n.fs, dir); err != nil {
 		return err
 	}
 	n.health = n.newQuarantine(dir)
 	metrics, memory := storage.NewMetrics(n.metrics), n.cfg.storage.parts()
 	n.engine, err = storage.Open(storage.Config{
-		Dir: dir.Copy(), CacheBytes: memory.cache, MemTableBytes: memory.memTable,
-		MayMerge: n.space.MayMerge, Log: n.log, Metrics: metrics, Fatal: n.die, Damaged: n.health.Found,
+		Dir: dir.Copy(), FS: n.fs, CacheBytes: memory.cache, MemTableBytes: memory.memTable,
+		MayMerge: n.mayMerge(), Log: n.log, Metrics: metrics, Fatal: n.die, Damaged: n.health.Found,
 	})
 	if err != nil {
 		return err
 	}
 	n.opened.push("copy", n.engine.Close)
-	n.raftLog, err = storage.OpenLog(storage.LogConfig{Dir: dir.Log(), Kind: n.cfg.raft.logStore, SegmentBytes: int(n.cfg.raft.segmentBytes), Log: n.log, Metrics: metrics, Fatal: n.die, Damaged: n.health.Found})
+	checks, err := n.openRaftStores(dir, identity, metrics)
 	if err != nil {
 		return err
 	}
-	n.opened.push("raft log", n.raftLog.Close)
-	stable, err := storage.OpenStable(storage.StableConfig{Path: dir.Stable(), Log: n.log, Metrics: metrics, Fatal: n.die})
-	if err != nil {
-		return err
-	}
-	n.opened.push("stable store", stable.Close)
-	snapshots, err := storage.OpenSnapshots(storage.SnapshotsConfig{Dir: dir.Snapshots(), Log: n.log, Metrics: metrics, Fatal: n.die})
-	if err != nil {
-		return err
-	}
-	n.stores = cluster.Stores{Log: n.raftLog, Stable: stable, Snapshots: snapshots, Identity: identity}
 	n.watchDisk()
-	if n.scrub, err = n.newScrubber(n.raftLog, snapshots); err != nil {
+	if n.scrub, err = n.newScrubber(checks); err != nil {
 		return err
 	}
 	n.opened.push("scrub", n.scrub.Close)
@@ -184,7 +168,7 @@ func (n *node) joinCluster() error {
 		HeartbeatTimeout: r.heartbeatTimeout, ElectionTimeout: r.electionTimeout, LeaderLeaseTimeout: r.leaderLeaseTimeout, CommitTimeout: r.commitTimeout,
 		SnapshotThreshold: uint64(r.snapshotThreshold), SnapshotInterval: r.snapshotInterval, TrailingLogs: uint64(r.trailingLogs),
 		SnapshotBytes: uint64(r.snapshotBytes), TrailingBytes: uint64(r.trailingBytes),
-		RestoreOnStart: behind, Disk: n.disk, Log: n.log, Metrics: n.metrics, Lead: n.joined.leading(n.machine, n.scrub, n.deliverer), Watched: n.machine.Watched,
+		RestoreOnStart: behind, Disk: n.diskToWatch(), Log: n.log, Metrics: n.metrics, Lead: n.joined.leading(n.machine, n.scrub, n.deliverer), Watched: n.machine.Watched,
 		Health: n.health, Note: n.scrub.Note,
 	}, n.machine, n.stores, taken{listener: n.peers}, n.discovery)
 	if err != nil {
@@ -217,19 +201,6 @@ func closeOnce(l io.Closer) func() error {
 type identityFile struct {
 	dir storage.Dir
 	fs  vfs.FS
-}
-
-// claim makes the identity of a fresh directory, before anything else is made
-// in it, and refuses the directory of another node.
-func (f identityFile) claim(nodeID string) error {
-	id, known, err := storage.LoadIdentity(f.fs, f.dir)
-	if err != nil {
-		return err
-	}
-	if known {
-		return id.CheckNodeID(nodeID)
-	}
-	return storage.SaveIdentity(f.fs, f.dir, storage.Identity{NodeID: nodeID, DirectoryID: rand.Text()})
 }
 
 func (f identityFile) Load() (cluster.Identity, error) {

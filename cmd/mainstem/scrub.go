@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"mainstem/scrub"
 	"mainstem/storage"
 )
@@ -12,21 +10,17 @@ import (
 // newQuarantine is where this node's copy goes when it is found damaged.
 func (n *node) newQuarantine(dir storage.Dir) *scrub.Quarantine {
 	return scrub.NewQuarantine(scrub.QuarantineConfig{
-		Save: func(d storage.Damage) error { return storage.SaveDamage(vfs.Default, dir, d) },
+		Save: func(d storage.Damage) error { return storage.SaveDamage(n.fs, dir, d) },
 		Last: n.joined.lastCopy,
 		Log:  n.log,
 	})
 }
 
 // newScrubber checks the stores of this node, and its copy against the others'.
-func (n *node) newScrubber(log *storage.Log, snapshots *storage.Snapshots) (*scrub.Scrubber, error) {
+func (n *node) newScrubber(rest []scrub.Store) (*scrub.Scrubber, error) {
 	return scrub.New(scrub.Config{
 		NodeID: n.cfg.cluster.nodeID, BytesPerSecond: n.cfg.storage.scrubBytes, Interval: n.cfg.storage.scrubInterval,
-		Stores: []scrub.Store{
-			{Name: "copy", Verify: n.engine.Verify},
-			{Name: "raft log", Verify: log.Verify},
-			{Name: "snapshots", Verify: snapshots.Verify},
-		},
+		Stores:     append([]scrub.Store{{Name: "copy", Verify: n.engine.Verify}}, rest...),
 		Quarantine: n.health, Log: n.log, Metrics: n.metrics,
 	})
 }

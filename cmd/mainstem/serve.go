@@ -15,14 +15,22 @@ import (
 
 // runServe runs a node until ctx ends.
 func runServe(ctx context.Context, cfg config, in invocation) error {
+	if cfg.storage.inMemory() {
+		cfg = cfg.forgetful()
+	}
 	return runNode(ctx, cfg, in, nil)
 }
 
 // runDev runs one node that needs no configuration and says what to try.
 func runDev(ctx context.Context, cfg config, in invocation) (err error) {
-	cfg.cluster = clusterConfig{nodeID: "dev", peerAddr: "127.0.0.1:0", bootstrapExpect: 1, submitTimeout: cfg.cluster.submitTimeout}
+	cfg.cluster.nodeID = "dev"
+	cfg.cluster = cfg.cluster.alone()
 	where := cfg.storage.dataDir
-	if where == "" {
+	switch {
+	case cfg.storage.inMemory():
+		cfg = cfg.forgetful()
+		where = "memory, gone at exit"
+	case where == "":
 		cfg.storage.temporary = true
 		where = "a temporary directory, removed at exit"
 	}
@@ -73,6 +81,10 @@ func runNode(ctx context.Context, cfg config, in invocation, greet func(net.Addr
 		return phaseLoad.in(err)
 	}
 	limitMemory(n.log)
+	n.tellMode()
+	for _, note := range cfg.notes {
+		n.log.Warn("setting", "note", note)
+	}
 	if err := n.listen(); err != nil {
 		return phaseBind.in(err)
 	}

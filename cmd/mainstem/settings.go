@@ -19,6 +19,8 @@ type setting struct {
 	alias string // the key this row is an older name of
 	usage string
 
+	legacy bool // an alias that even the Rust server calls old, or a row without a meaning here: its use is told in the log
+
 	secret bool // never shown
 }
 
@@ -53,6 +55,8 @@ func serverSettings() []setting {
 		{key: "server.bind_address", flag: "addr", std: "0.0.0.0:4437", dev: "127.0.0.1:4437",
 			value: address(func(c *config) *string { return &c.server.addr }),
 			usage: "where clients are served, with health, metrics and the cluster's status"},
+		{key: "server.port", alias: "server.bind_address", legacy: true, value: port(),
+			usage: "the Rust server's older name of the above: a port on all addresses"},
 		{key: "server.public_url", flag: "public-url",
 			value: publicURL(func(c *config) *string { return &c.server.publicURL }),
 			usage: "scheme and host by which clients reach the cluster, such as `https://streams.example`: it begins the callback and key URLs that webhooks get; what the creator of a subscription used when not given"},
@@ -76,6 +80,13 @@ func serverSettings() []setting {
 
 func storageSettings() []setting {
 	return []setting{
+		{key: "storage.mode", flag: "storage-mode", std: modeFileDurable,
+			value: choice(func(c *config) *string { return &c.storage.mode }, modeFileDurable, modeACID, modeFileFast, modeMemory),
+			usage: "where streams are kept. file-durable, acid and file-fast are the Rust server's names and all mean the same here: on disk, and an append is answered when a quorum has it there. memory is one node that keeps nothing when it ends"},
+		{key: "storage.acid_shard_count", legacy: true, value: unused("number", nil),
+			usage: "of the Rust server; without effect here"},
+		{key: "storage.acid_backend", legacy: true, value: unused("file|in-memory", notInMemory),
+			usage: "of the Rust server; without effect here, where storage.mode says what is kept in memory"},
 		{key: "storage.data_dir", flag: "data-dir",
 			value: text(func(c *config) *string { return &c.storage.dataDir }),
 			usage: "directory for all that this node keeps; serve needs it, dev makes a temporary one and removes it at exit"},
@@ -189,11 +200,15 @@ func transportSettings() []setting {
 			usage: "how long a long-poll waits for data before 204"},
 		{key: longPollKey + "_secs", alias: longPollKey, value: seconds(),
 			usage: "the older name of the above, in decimal seconds"},
+		{key: "server.long_poll_timeout_secs", alias: longPollKey, legacy: true, value: seconds(),
+			usage: "the Rust server's older name of the same"},
 		{key: sseReconnectKey, flag: "sse-reconnect-interval", std: "60s",
 			value: duration(func(c *config) *time.Duration { return &c.http.sseReconnectInterval }),
 			usage: "how long one SSE connection lives before the client is asked to come again"},
 		{key: sseReconnectKey + "_secs", alias: sseReconnectKey, value: seconds(),
 			usage: "the older name of the above, in decimal seconds"},
+		{key: "server.sse_reconnect_interval_secs", alias: sseReconnectKey, legacy: true, value: seconds(),
+			usage: "the Rust server's older name of the same"},
 		{key: "transport.connection.sse_keep_alive", flag: "sse-keep-alive", std: "15s",
 			value: duration(func(c *config) *time.Duration { return &c.http.sseKeepAlive }),
 			usage: "how long an SSE connection is silent before a comment shows that it lives"},
@@ -250,6 +265,8 @@ func logSettings() []setting {
 			usage: "the lowest level that is logged, to standard error"},
 		{key: "observability.rust_log", alias: logLevelKey, value: rustLog(),
 			usage: "the Rust server's name of the above; of a filter with targets the level for all counts"},
+		{key: "log.rust_log", alias: logLevelKey, legacy: true, value: rustLog(),
+			usage: "the Rust server's older name of the same"},
 		{key: "observability.log_format", flag: "log-format", std: "text",
 			value: choice(func(c *config) *string { return &c.log.format }, "text", "json"),
 			usage: "how log lines are written"},

@@ -43,10 +43,11 @@ func (c *config) validate(command, profile string) (problems []error) {
 	rule(soft.Percent == 0 || soft.Percent >= hard.Percent, "storage.disk_soft_free (--disk-soft-free): %g%% is below storage.disk_hard_free, %g%%", soft.Percent, hard.Percent)
 	rule(len(c.webhooks.key) == 0 || c.webhooks.keyFile == "",
 		"webhooks.key_encryption_key_file (--webhooks-key-encryption-key-file): webhooks.key_encryption_key is set as well; keep one")
+	problems = append(problems, c.memoryRules()...)
 	if command != commandServe {
 		return problems
 	}
-	rule(c.storage.dataDir != "", "storage.data_dir (--data-dir): serve needs a directory to keep its data in")
+	rule(c.storage.dataDir != "" || c.storage.inMemory(), "storage.data_dir (--data-dir): serve needs a directory to keep its data in")
 	if err := c.cluster.defaultNodeID(); err != nil {
 		problems = append(problems, err)
 	}

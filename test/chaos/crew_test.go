@@ -75,7 +75,7 @@ type crew struct {
 	tails   []*tail
 	owners  []*owner
 	acked   atomic.Int64
-	gap     gapMeter
+	gap     harness.Gap
 	failed  atomic.Pointer[error] // the first answer that no valid request may get
 }
 
@@ -99,7 +99,7 @@ func startCrew(t *testing.T, p plan, round int, nodes []*harness.Node) *crew {
 		}
 		c.streams = append(c.streams, s)
 	}
-	c.gap.start()
+	c.gap.Start()
 	for i := range plainWriters {
 		c.wait.Go(func() { c.writePlain(fmt.Sprintf("plain-%02d", i), c.streams[i%dataStreams], c.random(uint64(i))) })
 	}
@@ -168,7 +168,7 @@ func (c *crew) rest(d time.Duration) {
 // acknowledged counts a write that was acknowledged.
 func (c *crew) acknowledged() {
 	c.acked.Add(1)
-	c.gap.tick()
+	c.gap.Tick()
 }
 
 // create makes a stream, again and again until an answer comes.
@@ -249,27 +249,4 @@ func (c *crew) abandon() {
 	for _, n := range c.nodes {
 		n.client.CloseIdle()
 	}
-}
-
-// gapMeter finds the longest time between two acknowledgements.
-type gapMeter struct {
-	mu   sync.Mutex
-	last time.Time
-	max  time.Duration
-}
-
-func (g *gapMeter) start() { g.last = time.Now() }
-
-func (g *gapMeter) tick() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	now := time.Now()
-	g.max = max(g.max, now.Sub(g.last))
-	g.last = now
-}
-
-func (g *gapMeter) longest() time.Duration {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.max
 }

@@ -73,7 +73,7 @@ func (s *stage) round(n int, work func(*crew)) {
 	s.cluster.WaitReady()
 	c.waitAcks(acksBetween)
 	c.finish()
-	s.longest = max(s.longest, c.gap.longest())
+	s.longest = max(s.longest, c.gap.Longest())
 	sum := s.cluster.WaitEqual()
 	c.collect(s.t)
 	v := judge(c.history.all())
@@ -83,7 +83,7 @@ func (s *stage) round(n int, work func(*crew)) {
 		s.t.Fatalf("round %d: %v", n, err)
 	}
 	c.history.end(s.t) // found good: not kept, whatever comes
-	s.t.Logf("round %d: %s; longest unavailability %v; copies equal at applied %d", n, v, c.gap.longest().Round(time.Millisecond), sum.Applied)
+	s.t.Logf("round %d: %s; longest unavailability %v; copies equal at applied %d", n, v, c.gap.Longest(), sum.Applied)
 }
 
 // tell prints what the whole test did.
@@ -98,7 +98,7 @@ func (s *stage) tell() {
 			v.count(o)
 		}
 		s.verdict.add(v)
-		s.longest = max(s.longest, s.open.gap.longest())
+		s.longest = max(s.longest, s.open.gap.Longest())
 	}
 	s.t.Logf("%s, seed %d, in %v: %s", result, s.plan.seed, time.Since(s.began).Round(time.Second), s.verdict)
 	s.t.Logf("faults: %s; longest unavailability %v", counts(s.faults), s.longest.Round(time.Millisecond))

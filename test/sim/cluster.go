@@ -19,9 +19,6 @@ import (
 	"mainstem/storage"
 )
 
-// waitMax bounds every wait for a cluster to do something, in virtual time.
-const waitMax = 60 * time.Second
-
 // Options say how a cluster differs from a plain one of three nodes.
 type Options struct {
 	Dir    string // for the raft logs; required
@@ -229,18 +226,7 @@ func (c *Cluster) Close() {
 }
 
 // Eventually reports whether cond became true in time.
-func (c *Cluster) Eventually(cond func() bool) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), waitMax)
-	defer cancel()
-	for !cond() {
-		select {
-		case <-time.After(5 * time.Millisecond):
-		case <-ctx.Done():
-			return false
-		}
-	}
-	return true
-}
+func (c *Cluster) Eventually(cond func() bool) bool { return clustertest.Eventually(cond) }
 
 // WaitReady waits until all nodes that run are ready.
 func (c *Cluster) WaitReady() {

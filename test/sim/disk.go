@@ -1,9 +1,7 @@
 package sim
 
 import (
-	"crypto/rand"
 	"errors"
-	"fmt"
 	"io"
 	mrand "math/rand/v2"
 	"path/filepath"
@@ -89,7 +87,7 @@ func (d *disk) open(nodeID string, fatal func(error)) (o *opened, err error) {
 		}
 	}()
 	identity := identityFile{d.fs(), d.dir}
-	if err := identity.claim(nodeID); err != nil {
+	if err := storage.ClaimIdentity(d.fs(), d.dir, nodeID); err != nil {
 		return o, err
 	}
 	if err := storage.CheckUndamaged(d.fs(), d.dir); err != nil {
@@ -139,17 +137,6 @@ func (o *opened) close() error {
 type identityFile struct {
 	fs  vfs.FS
 	dir storage.Dir
-}
-
-func (f identityFile) claim(nodeID string) error {
-	id, known, err := storage.LoadIdentity(f.fs, f.dir)
-	if err != nil {
-		return fmt.Errorf("claim the data directory: %w", err)
-	}
-	if known {
-		return id.CheckNodeID(nodeID)
-	}
-	return storage.SaveIdentity(f.fs, f.dir, storage.Identity{NodeID: nodeID, DirectoryID: rand.Text()})
 }
 
 func (f identityFile) Load() (cluster.Identity, error) {
