@@ -20,6 +20,7 @@ type Access interface {
 type need struct {
 	action auth.Action
 	name   stream.Name // "" for Admin
+	some   bool        // of any stream at all; the handler asks about each
 }
 
 // needs tells what a request asks to do. Every route has one; that of routes which
@@ -30,6 +31,20 @@ var everyone needs // nil
 
 func administration(*Server, *http.Request) ([]need, error) {
 	return []need{{action: auth.Admin}}, nil
+}
+
+// listsStreams asks to read some streams: what is listed is only what may be read.
+func listsStreams(*Server, *http.Request) ([]need, error) {
+	return []need{{action: auth.Read, some: true}}, nil
+}
+
+// keyIdentity is where a request for some streams finds whom it comes from.
+const keyIdentity = "identity"
+
+// readable returns which streams a request for some streams may know of.
+func readable(c echo.Context) func(stream.Name) bool {
+	id, known := c.Get(keyIdentity).(*auth.Identity)
+	return func(name stream.Name) bool { return !known || id.May(auth.Read, name) }
 }
 
 func readsStream(s *Server, r *http.Request) ([]need, error)   { return s.theStream(r, auth.Read) }
@@ -57,7 +72,7 @@ func createsStream(s *Server, r *http.Request) ([]need, error) {
 	if err != nil || fork == nil {
 		return list, err
 	}
-	return append(list, need{auth.Read, fork.Source}), nil
+	return append(list, need{action: auth.Read, name: fork.Source}), nil
 }
 
 func (s *Server) theStream(r *http.Request, actions ...auth.Action) (list []need, err error) {
@@ -66,7 +81,7 @@ func (s *Server) theStream(r *http.Request, actions ...auth.Action) (list []need
 		return nil, err
 	}
 	for _, a := range actions {
-		list = append(list, need{a, name})
+		list = append(list, need{action: a, name: name})
 	}
 	return list, nil
 }
@@ -88,7 +103,11 @@ func (s *Server) permit(c echo.Context, asks needs) error {
 		return err
 	}
 	for _, n := range list {
-		if !id.May(n.action, n.name) {
+		may := n.some && id.MaySome(n.action) || !n.some && id.May(n.action, n.name)
+		if n.some {
+			c.Set(keyIdentity, id)
+		}
+		if !may {
 			return &problem{answer: answer{http.StatusForbidden, codeForbidden, "NOT_ALLOWED"},
 				detail: fmt.Sprintf("%s has no right to %s here; nothing was read or written", id.Name, n.action)}
 		}
