@@ -39,6 +39,11 @@ func (id *Identity) MayAll(a Action, q stream.Pattern) bool {
 	return id.may(a, func(p stream.Pattern) bool { return p.Covers(q) })
 }
 
+// MaySome tells whether there is any stream to which the identity may do a.
+func (id *Identity) MaySome(a Action) bool {
+	return id.may(a, func(stream.Pattern) bool { return true })
+}
+
 func (id *Identity) may(a Action, of func(stream.Pattern) bool) bool {
 	if id.all {
 		return true

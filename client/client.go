@@ -57,6 +57,7 @@ func New(cfg Config) (*Client, error) {
 // request is one that can be sent again.
 type request struct {
 	method, stream, query string
+	target                string // the whole URL, of what is no stream
 	header                http.Header
 	body                  []byte
 	again                 bool // whether a request that may have been carried out can be sent again
@@ -85,7 +86,10 @@ func (c *Client) do(ctx context.Context, q request) (*http.Response, error) {
 }
 
 func (c *Client) send(ctx context.Context, q request) (*http.Response, error) {
-	target := c.base + q.stream
+	target := q.target
+	if target == "" {
+		target = c.base + q.stream
+	}
 	if q.query != "" {
 		target += "?" + q.query
 	}

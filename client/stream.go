@@ -123,6 +123,7 @@ type Append struct {
 	Seq         string    // Stream-Seq; "" for none
 	Producer    *Producer // nil for none
 	Close       bool      // after it; with an empty body only that
+	IfMatch     string    // the offset where the stream must end, Start for an empty one; "" for any
 }
 
 // Append adds to a stream and returns the offset after it. duplicate tells that
@@ -143,6 +144,9 @@ func (c *Client) Append(ctx context.Context, name string, a Append) (next string
 		h.Set("Producer-Id", a.Producer.ID)
 		h.Set("Producer-Epoch", strconv.FormatUint(a.Producer.Epoch, 10))
 		h.Set("Producer-Seq", strconv.FormatUint(a.Producer.Seq, 10))
+	}
+	if a.IfMatch != "" {
+		h.Set("If-Match", strconv.Quote(a.IfMatch))
 	}
 	if a.Close {
 		h.Set("Stream-Closed", "true")

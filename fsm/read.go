@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -15,6 +16,21 @@ func (m *Machine) Info(name stream.Name) (info stream.Info, ok bool, err error) 
 		return stream.Info{}, false, m.noticed(err)
 	}
 	return s.Info(), true, nil
+}
+
+// List visits the streams whose names begin with prefix and come after after, in
+// the order of their names, until visit returns false.
+func (m *Machine) List(prefix string, after stream.Name, visit func(stream.Name, *stream.State) bool) error {
+	var broken error
+	err := m.engine.EachStream(prefix, string(after), func(name stream.Name, encoded []byte) bool {
+		s, err := stream.DecodeState(encoded)
+		if err != nil {
+			broken = fmt.Errorf("%w: decode stream %q: %w", storage.ErrCorrupt, name, err)
+			return false
+		}
+		return visit(name, &s)
+	})
+	return m.noticed(cmp.Or(err, broken))
 }
 
 // Read returns what follows from, up to about limit bytes: a chunk ends with an

@@ -22,13 +22,17 @@ type need struct {
 	action  auth.Action
 	name    stream.Name // "" for Admin, and with a pattern
 	pattern *stream.Pattern
+	some    bool   // with any stream at all; the handler asks about each
 	what    string // for the refusal; "" for what the refused may not know, or sees in the path
 }
 
 // met tells whether an identity may do it.
 func (n need) met(id *auth.Identity) bool {
-	if n.pattern != nil {
+	switch {
+	case n.pattern != nil:
 		return id.MayAll(n.action, *n.pattern)
+	case n.some:
+		return id.MaySome(n.action)
 	}
 	return id.May(n.action, n.name)
 }
@@ -48,6 +52,17 @@ var everyone needs // nil
 
 func administration(*Server, *call) ([]need, error) {
 	return []need{{action: auth.Admin}}, nil
+}
+
+// listsStreams asks to read some streams: what is listed is only what may be read.
+func listsStreams(*Server, *call) ([]need, error) {
+	return []need{{action: auth.Read, some: true}}, nil
+}
+
+// readable returns which streams a request for some streams may know of.
+func readable(c echo.Context) func(stream.Name) bool {
+	id := callOf(c).identity
+	return func(name stream.Name) bool { return id == nil || id.May(auth.Read, name) }
 }
 
 func readsStream(s *Server, k *call) ([]need, error)   { return s.theStream(k, auth.Read) }

@@ -55,6 +55,7 @@ var answers = [...]answer{
 	stream.ForkOffsetBeyondTail: {http.StatusBadRequest, codeBadRequest, "FORK_OFFSET_BEYOND_TAIL"},
 	stream.BadSubOffset:         {http.StatusBadRequest, codeBadRequest, "INVALID_SUB_OFFSET"},
 	stream.StreamTooLong:        {http.StatusRequestEntityTooLarge, codeTooLarge, "STREAM_TOO_LONG"},
+	stream.TailMoved:            {http.StatusPreconditionFailed, codeConflict, "TAIL_MOVED"},
 	stream.OutcomeUnknown:       {http.StatusServiceUnavailable, codeUnavailable, reasonUnknown},
 }
 

@@ -56,6 +56,9 @@ func (s *Server) parseAppend(c echo.Context, room *bodyBuffer) (cmd stream.Appen
 	if cmd.Producer, err = producer(r.Header); err != nil {
 		return cmd, err
 	}
+	if cmd.IfMatch, err = ifMatch(r.Header); err != nil {
+		return cmd, err
+	}
 	body, err := s.body(c, room)
 	if err != nil {
 		return cmd, err

@@ -28,9 +28,10 @@ func (i instant) Read(stream.Name, stream.From, int) (stream.Chunk, error) { ret
 func (i instant) Follow(stream.Name) (func(stream.From, int) (stream.Chunk, <-chan struct{}, error), func()) {
 	return func(stream.From, int) (stream.Chunk, <-chan struct{}, error) { return i.chunk, nil, nil }, func() {}
 }
-func (instant) Ready() error                     { return nil }
-func (instant) Status(context.Context) any       { return nil }
-func (instant) LeaderContact() (time.Time, bool) { return time.Now(), true }
+func (instant) List(string, stream.Name, func(stream.Name, *stream.State) bool) error { return nil }
+func (instant) Ready() error                                                          { return nil }
+func (instant) Status(context.Context) any                                            { return nil }
+func (instant) LeaderContact() (time.Time, bool)                                      { return time.Now(), true }
 
 // sink is a response that nobody reads.
 type sink struct{ header http.Header }

@@ -13,7 +13,7 @@ const allowedMethods = "GET, HEAD, PUT, POST, DELETE, OPTIONS"
 // Headers that pages of other origins may send and read.
 var (
 	corsRequestHeaders = strings.Join([]string{
-		"Content-Type", "Authorization", "If-None-Match", "Last-Event-ID", "Cache-Control",
+		"Content-Type", "Authorization", "If-Match", "If-None-Match", "Last-Event-ID", "Cache-Control",
 		"Stream-TTL", "Stream-Expires-At", "Stream-Seq", "Stream-Closed", "Stream-Forked-From",
 		"Stream-Fork-Offset", "Stream-Fork-Sub-Offset", "Stream-Read-Consistency",
 		"Producer-Id", "Producer-Epoch", "Producer-Seq",

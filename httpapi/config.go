@@ -113,7 +113,7 @@ func validateBase(base string) error {
 	if err != nil || string(name) != rest || strings.HasSuffix(base, "/") || strings.ContainsAny(base, ":*") {
 		return fmt.Errorf("httpapi: BasePath %q is not a plain path; use something like /v1/stream", base)
 	}
-	for _, own := range []string{pathLive, pathReady, pathHealth, pathMetrics, pathStatus} {
+	for _, own := range []string{pathLive, pathReady, pathHealth, pathMetrics, pathStatus, pathStreams} {
 		if own == base || strings.HasPrefix(own, base+"/") {
 			return fmt.Errorf("httpapi: BasePath %q hides %s", base, own)
 		}

@@ -44,6 +44,10 @@ func (r soundReader) Read(name stream.Name, from stream.From, limit int) (stream
 	return chunk, r.judged(err)
 }
 
+func (r soundReader) List(prefix string, after stream.Name, visit func(stream.Name, *stream.State) bool) error {
+	return r.judged(r.Reader.List(prefix, after, visit))
+}
+
 func (r soundReader) Follow(name stream.Name) (func(stream.From, int) (stream.Chunk, <-chan struct{}, error), func()) {
 	look, leave := r.Reader.Follow(name)
 	return func(from stream.From, limit int) (stream.Chunk, <-chan struct{}, error) {

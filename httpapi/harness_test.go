@@ -158,6 +158,10 @@ func (n *node) Read(name stream.Name, from stream.From, limit int) (stream.Chunk
 	return n.copy().Read(name, from, limit)
 }
 
+func (n *node) List(prefix string, after stream.Name, visit func(stream.Name, *stream.State) bool) error {
+	return n.copy().List(prefix, after, visit)
+}
+
 // Follow looks at whatever copy readers see by then.
 func (n *node) Follow(name stream.Name) (func(stream.From, int) (stream.Chunk, <-chan struct{}, error), func()) {
 	type look func(stream.From, int) (stream.Chunk, <-chan struct{}, error)

@@ -12,6 +12,7 @@ const (
 	headerContentLength    = "Content-Length"
 	headerContentType      = "Content-Type"
 	headerETag             = "Etag"
+	headerIfMatch          = "If-Match"
 	headerIfNoneMatch      = "If-None-Match"
 	headerLocation         = "Location"
 	headerOrigin           = "Origin"

@@ -16,6 +16,7 @@ const (
 	pathHealth  = "/healthz"
 	pathMetrics = "/metrics"
 	pathStatus  = "/v1/cluster/status"
+	pathStreams = "/v1/streams"
 )
 
 var textOK = []byte("ok\n")

@@ -27,6 +27,7 @@ const (
 	opMetrics
 	opStatus
 	opControl
+	opList
 	opOther
 	opEnd
 
@@ -46,6 +47,7 @@ var operationNames = [opEnd]string{
 	opMetrics:   "metrics",
 	opStatus:    "status",
 	opControl:   "subscriptions",
+	opList:      "list",
 	opOther:     "other",
 }
 

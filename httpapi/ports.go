@@ -32,6 +32,11 @@ type Reader interface {
 	// that the copy is broken.
 	Read(name stream.Name, from stream.From, limit int) (stream.Chunk, error)
 
+	// List visits the streams whose names begin with prefix and come after after, in
+	// the order of their names, until visit returns false. Soft-deleted ones are
+	// among them. The State is not to be changed, nor kept.
+	List(prefix string, after stream.Name, visit func(stream.Name, *stream.State) bool) error
+
 	// Follow is for a reader that stays with a stream. Until it calls leave, look
 	// is Read, and gives a bell that is closed by the next change after the look.
 	// The bell may ring for changes that no reader sees.

@@ -160,6 +160,8 @@ func addRejectionHeaders(h http.Header, no *stream.Rejection) {
 	case stream.Closed:
 		h[headerClosed] = valTrue
 		h[headerNextOffset] = []string{no.Next.String()}
+	case stream.TailMoved:
+		h[headerNextOffset] = []string{no.Next.String()}
 	case stream.ProducerFenced:
 		h[headerProducerEpoch] = []string{strconv.FormatUint(no.Epoch, 10)}
 	case stream.ProducerGap:

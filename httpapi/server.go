@@ -137,6 +137,7 @@ func (s *Server) route() {
 	get(pathReady, opHealth, everyone, s.ready)
 	get(pathMetrics, opMetrics, everyone, s.showMetrics)
 	get(pathStatus, opStatus, administration, s.status)
+	get(pathStreams, opList, listsStreams, s.list)
 	e.HTTPErrorHandler = func(err error, c echo.Context) {
 		_ = s.serve(opOther, everyone, func(echo.Context) (operation, error) { return opOther, unrouted(err) })(c) // serve answers every error itself
 	}

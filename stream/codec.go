@@ -12,6 +12,7 @@ const (
 	flagFork
 	flagForkOffset
 	flagRaw
+	flagIfMatch
 	flagsKnown = 1<<iota - 1
 )
 
@@ -117,9 +118,15 @@ func appendAppend(b []byte, c Append) []byte {
 	if c.Producer != nil {
 		flags |= flagProducer
 	}
+	if c.IfMatch != nil {
+		flags |= flagIfMatch
+	}
 	b = append(b, flags)
 	b = appendBytes(b, c.ContentType)
 	b = appendBytes(b, c.Seq)
+	if c.IfMatch != nil {
+		b = appendOffset(b, *c.IfMatch)
+	}
 	if p := c.Producer; p != nil {
 		b = appendBytes(b, p.ID)
 		b = binary.AppendUvarint(b, p.Epoch)
@@ -133,6 +140,10 @@ func (d *decoder) append(name Name) Append {
 	c := Append{Name: name, Close: flags&flagClose != 0}
 	c.ContentType = d.contentType()
 	c.Seq = d.string()
+	if flags&flagIfMatch != 0 {
+		at := d.offset()
+		c.IfMatch = &at
+	}
 	if flags&flagProducer != 0 {
 		c.Producer = &Producer{ID: d.string(), Epoch: d.uvarint(), Seq: d.uvarint()}
 	}

@@ -43,7 +43,7 @@ var sampleOffset = Offset{7, 300}
 // samples are commands with every field set, and with none.
 func sampleCommands(t testing.TB) (names []string, commands map[string]Command) {
 	names = []string{"create-bare", "create-full", "create-fork", "create-fork-raw", "create-fork-tail", "create-json",
-		"append-bare", "append-full", "append-json", "close", "delete", "touch", "expire", "open-session", "mark", "control"}
+		"append-bare", "append-full", "append-json", "append-if-match", "close", "delete", "touch", "expire", "open-session", "mark", "control"}
 	return names, map[string]Command{
 		"create-bare":      Create{Name: "a"},
 		"create-full":      Create{Name: "a/b", ContentType: "text/plain", Lifetime: ttl(t, 3600), Closed: true, Body: Payload{Data: []byte("hi")}},
@@ -54,14 +54,15 @@ func sampleCommands(t testing.TB) (names []string, commands map[string]Command) 
 		"append-bare":      Append{Name: "a", ContentType: "text/plain", Body: Payload{Data: []byte("x")}},
 		"append-full": Append{Name: "a", ContentType: "text/plain", Body: Payload{Data: []byte("x\x00\xff")}, Seq: "00\xff1",
 			Producer: &Producer{"p-1", IntegerMax, 128}, Close: true},
-		"append-json":  Append{Name: "j", ContentType: "application/json", Body: Payload{Data: []byte(`"é",` + strings.Repeat("1", 200) + ","), Messages: []uint32{5, 201}}},
-		"close":        Append{Name: "a", Close: true},
-		"delete":       Delete{"a%2Fb"},
-		"touch":        Touch{"a"},
-		"expire":       Expire{"a"},
-		"open-session": OpenSession{},
-		"mark":         Mark{From: "s\x00\xff", Bytes: 1 << 24},
-		"control":      Control{Body: []byte("\x01{}")},
+		"append-json":     Append{Name: "j", ContentType: "application/json", Body: Payload{Data: []byte(`"é",` + strings.Repeat("1", 200) + ","), Messages: []uint32{5, 201}}},
+		"append-if-match": Append{Name: "a", ContentType: "text/plain", Body: Payload{Data: []byte("x")}, Seq: "1", Producer: &Producer{"p", 1, 2}, IfMatch: &sampleOffset},
+		"close":           Append{Name: "a", Close: true},
+		"delete":          Delete{"a%2Fb"},
+		"touch":           Touch{"a"},
+		"expire":          Expire{"a"},
+		"open-session":    OpenSession{},
+		"mark":            Mark{From: "s\x00\xff", Bytes: 1 << 24},
+		"control":         Control{Body: []byte("\x01{}")},
 	}
 }
 
@@ -318,6 +319,9 @@ func FuzzCommandRoundTrip(f *testing.F) {
 		appended := Append{Name: Name(name), ContentType: ContentType(ct), Seq: seq, Close: bits&4 != 0, Body: Payload{Data: data, Messages: body.Messages}}
 		if bits&8 != 0 {
 			appended.Producer = &Producer{id, a, b}
+		}
+		if bits&32 != 0 {
+			appended.IfMatch = &Offset{inc, pos}
 		}
 		create := Create{Name: Name(name), ContentType: ContentType(ct), Closed: bits&4 != 0, Body: body}
 		if bits&16 != 0 {

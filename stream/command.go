@@ -32,6 +32,7 @@ type Append struct {
 	Seq         string // Stream-Seq, "" when absent; compared per stream
 	Producer    *Producer
 	Close       bool
+	IfMatch     *Offset // the tail it must find; nil for any, zero for a stream that is empty
 }
 
 // Delete asks for a stream to be removed (§5.4).

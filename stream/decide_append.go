@@ -1,7 +1,8 @@
 package stream
 
 // append applies §5.2, §5.2.1 and §5.3. Precedence: closed, content type,
-// producer, Stream-Seq.
+// producer, If-Match, Stream-Seq. A repeat by a producer is answered as one
+// whatever the tail is by now: it was accepted when the tail was the one it names.
 func (d *decision) append(c Append) (Outcome, *Rejection) {
 	s, no := d.usable(c.Name)
 	if no != nil {
@@ -23,6 +24,9 @@ func (d *decision) append(c Append) (Outcome, *Rejection) {
 			d.use(c.Name, s)
 			return Outcome{Next: s.Tail(), Duplicate: true, Producer: &last}, nil
 		}
+	}
+	if c.IfMatch != nil && !s.endsAt(*c.IfMatch) {
+		return Outcome{}, &Rejection{Code: TailMoved, Next: s.Tail()}
 	}
 	if c.Seq != "" && c.Seq <= s.Seq {
 		return Outcome{}, &Rejection{Code: SeqConflict}

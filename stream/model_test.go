@@ -152,6 +152,9 @@ func (m *model) append(c Append) expectation {
 			return expectation{stream: s, duplicate: true}
 		}
 	}
+	if c.IfMatch != nil && c.IfMatch.String() != s.tail() && !(c.IfMatch.IsZero() && s.body() == "") {
+		return no(TailMoved)
+	}
 	if c.Seq != "" && c.Seq <= s.seq {
 		return no(SeqConflict)
 	}
@@ -318,7 +321,7 @@ func TestRulesAgreeWithANaiveModel(t *testing.T) {
 			}
 			// The walk must have met every rule, or it proves little.
 			for _, code := range []Code{NotFound, Gone, ConfigMismatch, PathSoftDeleted, ContentTypeMismatch, SeqConflict, Closed, ProducerFenced,
-				EpochNotAtZero, ProducerGap, ForkSourceNotFound, ForkSourceDeleted, ForkTypeMismatch, ForkOffsetBeyondTail, BadSubOffset, BadOffset} {
+				EpochNotAtZero, ProducerGap, ForkSourceNotFound, ForkSourceDeleted, ForkTypeMismatch, ForkOffsetBeyondTail, BadSubOffset, BadOffset, TailMoved} {
 				if codes[code] == 0 {
 					t.Errorf("no command met code %d", code)
 				}
@@ -482,6 +485,12 @@ func (g *generator) append() Append {
 	}
 	if g.IntN(4) == 0 {
 		c.Seq = fmt.Sprint(g.IntN(30))
+	}
+	if s != nil && g.IntN(6) == 0 {
+		c.IfMatch = &Offset{}
+		if at, err := ParseOffset(s.appends[max(0, len(s.appends)-1-g.IntN(2))].token); err == nil && g.IntN(5) > 0 {
+			c.IfMatch = &at
+		}
 	}
 	if g.IntN(2) == 0 {
 		c.Producer = &Producer{ID: pick(g, "p", "q"), Epoch: uint64(g.IntN(3)), Seq: uint64(g.IntN(3))}

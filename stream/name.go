@@ -36,6 +36,18 @@ func ParseName(escaped string) (Name, error) {
 	return Name(out), nil
 }
 
+// ParsePrefix brings the beginning of an escaped path into the form that the
+// names which begin with it have. It may end anywhere but inside an escape.
+func ParsePrefix(escaped string) (string, error) {
+	if len(escaped) > NameBytesMax {
+		return "", &Rejection{Code: NameTooLong, Detail: "the beginning of a name is longer than 1024 bytes, which no name is"}
+	}
+	if canonical(escaped) {
+		return escaped, nil
+	}
+	return canonicalize(escaped)
+}
+
 // canonical reports whether s needs no rewriting, the common case.
 func canonical(s string) bool {
 	for i := range len(s) {

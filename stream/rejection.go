@@ -32,6 +32,7 @@ const (
 	BadSubOffset
 	StreamTooLong
 	OutcomeUnknown // a repeat that nobody can tell from a first any more
+	TailMoved      // If-Match names another offset than the tail
 	codeEnd
 )
 
@@ -59,6 +60,7 @@ var codeText = [codeEnd]string{
 	ForkOffsetBeyondTail: "Stream-Fork-Offset lies beyond the tail of the source",
 	BadSubOffset:         "Stream-Fork-Sub-Offset reaches past the append that follows Stream-Fork-Offset",
 	OutcomeUnknown:       "outcome unknown: the request may or may not have been carried out; read the stream before sending it again",
+	TailMoved:            "the stream does not end at the offset that If-Match names; Stream-Next-Offset says where it ends: read what came, and try again from there",
 	StreamTooLong:        "the stream has reached the largest position an offset can hold; continue in a new stream",
 }
 
@@ -67,7 +69,7 @@ var codeText = [codeEnd]string{
 type Rejection struct {
 	Code               Code
 	Detail             string // finer words; "" means the code's own
-	Next               Offset // tail of a closed stream
+	Next               Offset // tail of a closed stream, or of one that If-Match does not fit
 	Epoch              uint64 // current epoch of a fenced producer
 	Expected, Received uint64 // of a producer gap
 }

@@ -51,6 +51,15 @@ func (s *State) Tail() Offset { return s.OffsetAt(s.Pos) }
 // Start is the offset before the first byte.
 func (s *State) Start() Offset { return s.OffsetAt(0) }
 
+// endsAt reports that o is the tail; the zero offset is that of a stream into
+// which nothing was ever written.
+func (s *State) endsAt(o Offset) bool {
+	if o.IsZero() {
+		return s.Pos == 0
+	}
+	return o == s.Tail()
+}
+
 // Location says how an offset relates to a stream as one replica knows it.
 type Location uint8
 

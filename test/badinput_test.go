@@ -35,7 +35,7 @@ type badCase struct {
 
 // badCodes are the codes that clients match on, by status.
 var badCodes = map[int][]string{
-	400: {"BAD_REQUEST"}, 403: {"FORBIDDEN"}, 404: {"NOT_FOUND"}, 405: {"BAD_REQUEST"},
+	400: {"BAD_REQUEST"}, 403: {"FORBIDDEN"}, 404: {"NOT_FOUND"}, 405: {"BAD_REQUEST"}, 412: {"CONFLICT"},
 	409: {"CONFLICT"}, 410: {"GONE"}, 413: {"PAYLOAD_TOO_LARGE"}, 414: {"BAD_REQUEST"}, 415: {"BAD_REQUEST"},
 }
 

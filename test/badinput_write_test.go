@@ -101,8 +101,12 @@ func badAppends() map[string]badCase {
 		"append: close a closed with body": {method: "POST", target: "bad/closed", headers: []string{"Content-Type", text, "Stream-Closed", "true"}, body: "x", status: 409, want: []string{"Stream-Closed", "true"}},
 		"append: sequence repeated":        {method: "POST", target: "bad/text", headers: []string{"Content-Type", text, "Stream-Seq", "m"}, body: "x", status: 409, want: []string{"Stream-Closed", ""}},
 		"append: sequence back":            {method: "POST", target: "bad/text", headers: []string{"Content-Type", text, "Stream-Seq", "a"}, body: "x", status: 409},
+		"append: If-Match elsewhere":       {method: "POST", target: "bad/text", headers: []string{"Content-Type", text, "If-Match", `"0000000000000001_0000000000000001"`}, body: "x", status: 412},
 		"append: sequence twice":           {method: "POST", target: "bad/text", headers: []string{"Content-Type", text, "Stream-Seq", "y", "Stream-Seq", "z"}, body: "x", status: 400},
 		"append: encoded body":             {method: "POST", target: "bad/text", headers: []string{"Content-Type", text, "Content-Encoding", "gzip"}, body: "x", status: 415},
+	}
+	for _, tag := range []string{"", "x", `""`, `"x"`, `W/"0000000000000001_0000000000000001"`, `"now"`, `"0000000000000001_0000000000000001`, "0000000000000001_0000000000000001", `"-1", "-1"`} {
+		cases["append: If-Match "+tag] = badCase{method: "POST", target: "bad/text", headers: []string{"Content-Type", text, "If-Match", tag}, body: "x", status: 400}
 	}
 	for _, body := range []string{"[]", "[ ]", "{", "[1,", "[1,]", "nul", "1 2", "[]x", `{"a":}`, "\xff"} {
 		cases["append: JSON "+body] = badCase{method: "POST", target: "bad/json", headers: []string{"Content-Type", "application/json"}, body: body, status: 400}

@@ -22,6 +22,7 @@ const jsonType = "application/json"
 type appending struct {
 	*streamer
 	file, contentType, producer, resume, seq string
+	ifMatch                                  string
 	json, lines, close                       bool
 	chunk                                    string
 	epoch                                    uint64
@@ -51,6 +52,7 @@ func (s *streamer) appendCommand() *cobra.Command {
 	f.Uint64Var(&a.epoch, "epoch", 0, "epoch of the producer; a higher one than before fences earlier writers off")
 	f.StringVar(&a.resume, "resume", "", "file that keeps how far the transfer came; gone when it is done")
 	f.StringVar(&a.seq, "seq", "", "Stream-Seq, for a single append")
+	f.StringVar(&a.ifMatch, "if-match", "", "append only if the stream ends at this offset, -1 for an empty one; else exit with code 4")
 	f.BoolVar(&a.close, "close", false, "close the stream after it")
 	return cmd
 }
@@ -128,12 +130,15 @@ func (a *appending) send(ctx context.Context, c *client.Client, name string, fro
 			}
 		}
 		if len(bytes.TrimSpace(body)) > 0 || !isJSON(a.contentType) {
-			add := client.Append{ContentType: a.contentType, Body: body, Seq: a.seq}
+			add := client.Append{ContentType: a.contentType, Body: body, Seq: a.seq, IfMatch: a.ifMatch}
 			if a.producer != "" {
 				add.Producer = &client.Producer{ID: a.producer, Epoch: a.epoch, Seq: at.Seq}
 			}
 			if next, _, err = c.Append(ctx, name, add); err != nil {
 				return "", err
+			}
+			if a.ifMatch != "" { // nobody else may come between the pieces either
+				a.ifMatch = next
 			}
 		}
 		at.Seq++
@@ -144,7 +149,7 @@ func (a *appending) send(ctx context.Context, c *client.Client, name string, fro
 		}
 	}
 	if a.close {
-		if next, _, err = c.Append(ctx, name, client.Append{Close: true}); err != nil {
+		if next, _, err = c.Append(ctx, name, client.Append{Close: true, IfMatch: a.ifMatch}); err != nil {
 			return "", err
 		}
 	}

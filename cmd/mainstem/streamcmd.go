@@ -88,7 +88,7 @@ func streamCommand(in invocation) *cobra.Command {
 			s.auth = variable(in.environ, streamAuthName)
 		}
 	}
-	cmd.AddCommand(s.createCommand(), s.forkCommand(), s.appendCommand(), s.readCommand(), s.tailCommand(), s.headCommand(), s.closeCommand(), s.removeCommand())
+	cmd.AddCommand(s.createCommand(), s.forkCommand(), s.appendCommand(), s.readCommand(), s.tailCommand(), s.headCommand(), s.closeCommand(), s.removeCommand(), s.listCommand())
 	return cmd
 }
 

@@ -63,6 +63,8 @@ func TestAStreamsLifeFromTheCommandLine(t *testing.T) {
 func TestExitCodesTellScriptsWhatHappened(t *testing.T) {
 	_, base := dev(t)
 	must(t, base, "", "", "create", "a", "--content-type=text/plain", "--closed")
+	must(t, base, "", "", "create", "open", "--content-type=text/plain")
+	must(t, base, "a\nb\nc\n", "appended", "append", "open", "--lines", "--chunk=2", "--if-match=-1") // each piece follows the one before
 	file := filepath.Join(t.TempDir(), "keys.toml")
 	reader := addKey(t, file, "--name=r", "--scopes=read")
 	_, guarded := dev(t, "--auth-keys="+file)
@@ -76,6 +78,7 @@ func TestExitCodesTellScriptsWhatHappened(t *testing.T) {
 	}{
 		"no such stream":      {base, []string{"read", "none"}, exitNotFound, "404 STREAM_NOT_FOUND"},
 		"closed":              {base, []string{"append", "a", "x", "--content-type=text/plain"}, exitConflict, "409 STREAM_CLOSED"},
+		"another tail":        {base, []string{"append", "open", "x", "--if-match=0000000000000001_0000000000000009"}, exitConflict, "412 TAIL_MOVED"},
 		"another type":        {base, []string{"create", "a", "--json"}, exitConflict, "409"},
 		"nobody":              {guarded, []string{"read", "a"}, exitDenied, "401 NO_CREDENTIALS"},
 		"not enough":          {guarded, []string{"create", "a", "--auth=Bearer " + reader}, exitDenied, "403 NOT_ALLOWED"},
