@@ -75,20 +75,10 @@ func runCatchup(ctx context.Context, t *trial) (*Result, error) {
 	defer t.removeStreams()
 	total := uint64(t.Megabytes) * 1e6 / uint64(t.format.size)
 	total -= total % uint64(t.Batch)
-	l := &lane{}
 	begin := time.Now()
-	if err := t.preload(ctx, l, total); err != nil {
-		return nil, err
-	}
-	preload := time.Since(begin).Seconds()
-	check, err := t.verify(ctx, [][]*lane{{l}}) // which also warms the caches
+	preload, check, err := t.load(ctx, total)
 	if err != nil {
 		return nil, err
-	}
-	if t.Loaded != nil {
-		if err := t.Loaded(); err != nil {
-			return nil, err
-		}
 	}
 
 	latency := newHistogram()
@@ -136,11 +126,24 @@ func runCatchup(ctx context.Context, t *trial) (*Result, error) {
 		Params: map[string]any{"connections": t.Connections, "megabytes": t.Megabytes, "size": t.format.size, "json": t.format.json},
 		Rates: map[string]float64{
 			"MB/s": float64(bytes.Load()) / took / 1e6, "passes/s": float64(passes.Load()) / took, "requests/s": float64(requests.Load()) / took,
-			"preload messages/s": float64(total) / preload, "MB per answer": float64(bytes.Load()) / float64(max(1, requests.Load())) / 1e6,
+			"preload messages/s": float64(total) / preload.Seconds(), "MB per answer": float64(bytes.Load()) / float64(max(1, requests.Load())) / 1e6,
 		},
 		Latencies: map[string]Latency{"pass": latency.summary()},
 		Check:     check, Server: server, Generator: generator,
 	}, err
+}
+
+// load fills the stream and reads it once, which also warms the caches.
+func (t *trial) load(ctx context.Context, total uint64) (took time.Duration, check *Check, err error) {
+	l, begin := &lane{}, time.Now()
+	if err := t.preload(ctx, l, total); err != nil {
+		return 0, nil, err
+	}
+	took = time.Since(begin)
+	if check, err = t.verify(ctx, [][]*lane{{l}}); err == nil && t.Loaded != nil {
+		err = t.Loaded()
+	}
+	return took, check, err
 }
 
 func (t *trial) preload(ctx context.Context, l *lane, total uint64) error {
