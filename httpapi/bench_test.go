@@ -28,7 +28,8 @@ func (i instant) Read(stream.Name, stream.From, int) (stream.Chunk, error) { ret
 func (i instant) Follow(stream.Name) (func(stream.From, int) (stream.Chunk, <-chan struct{}, error), func()) {
 	return func(stream.From, int) (stream.Chunk, <-chan struct{}, error) { return i.chunk, nil, nil }, func() {}
 }
-func (instant) Ready() error                     { return nil }
+func (instant) Checks() []httpapi.Check          { return nil }
+func (instant) ClusterChecks() []httpapi.Check   { return nil }
 func (instant) Status(context.Context) any       { return nil }
 func (instant) LeaderContact() (time.Time, bool) { return time.Now(), true }
 
