@@ -3,8 +3,6 @@ package cluster
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -165,38 +163,6 @@ func (n *Node) LeaderContact() (last time.Time, known bool) {
 		return time.Time{}, known
 	}
 	return n.cfg.Now().Add(-time.Since(contact)), known
-}
-
-// Ready returns nil when this node can serve: it is a member, knows a leader,
-// and has nearly all that the leader has. The error says what is missing.
-func (n *Node) Ready() error {
-	s := n.seat.Load()
-	leader := n.leader.get()
-	switch {
-	case n.wasRemoved():
-		return errors.New("this node was removed from its cluster")
-	case n.proposer.shutting():
-		return errors.New("this node is stopping")
-	case n.isDamaged():
-		return errors.New("this node's copy is damaged and not read: " + n.cfg.Health.Damage())
-	case s == nil:
-		return errors.New("this node has not been admitted to a cluster yet")
-	case leader.ID == "":
-		return errors.New("no leader is known")
-	case leader.ID == n.cfg.NodeID:
-		if _, ok := n.inTenure(s); !ok {
-			return errors.New("this node leads but has not yet applied all that was committed before")
-		}
-		return nil
-	}
-	r, ok := n.members.get(leader.ID)
-	if !ok || !n.members.fresh(r) {
-		return fmt.Errorf("the leader %q has not reported yet how far it is", leader.ID)
-	}
-	if applied := n.machine.Applied(); applied+n.cfg.ReadyLagMax < r.Applied {
-		return fmt.Errorf("this node is %d log entries behind the leader", r.Applied-applied)
-	}
-	return nil
 }
 
 // ownReport is what this node says of itself.

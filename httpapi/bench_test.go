@@ -29,7 +29,8 @@ func (i instant) Follow(stream.Name) (func(stream.From, int) (stream.Chunk, <-ch
 	return func(stream.From, int) (stream.Chunk, <-chan struct{}, error) { return i.chunk, nil, nil }, func() {}
 }
 func (instant) List(string, stream.Name, func(stream.Name, *stream.State) bool) error { return nil }
-func (instant) Ready() error                                                          { return nil }
+func (instant) Checks() []httpapi.Check                                               { return nil }
+func (instant) ClusterChecks() []httpapi.Check                                        { return nil }
 func (instant) Status(context.Context) any                                            { return nil }
 func (instant) LeaderContact() (time.Time, bool)                                      { return time.Now(), true }
 

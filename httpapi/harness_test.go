@@ -77,6 +77,7 @@ type node struct {
 	submitErr error
 	contact   *time.Time // last contact with a leader; nil: now
 	notReady  error
+	frail     error // why the cluster bears no loss; nil: it does
 
 	takeOver func(http.ResponseWriter, func()) (httpapi.Line, error) // nil: SSE stays with net/http
 }
@@ -180,7 +181,10 @@ func (n *node) Follow(name stream.Name) (func(stream.From, int) (stream.Chunk, <
 		}
 }
 
-func (n *node) Ready() error               { return n.notReady }
+func (n *node) Checks() []httpapi.Check { return []httpapi.Check{{Name: "leader", Err: n.notReady}} }
+func (n *node) ClusterChecks() []httpapi.Check {
+	return []httpapi.Check{{Name: "leader"}, {Name: "failure-tolerance", Err: n.frail}}
+}
 func (n *node) Status(context.Context) any { return map[string]any{"leader": "n1"} }
 
 func (n *node) LeaderContact() (time.Time, bool) {

@@ -45,9 +45,13 @@ type Reader interface {
 
 // Cluster tells how this node stands to the others.
 type Cluster interface {
-	// Ready returns nil when this node can serve: a leader is known and the
-	// local copy has caught up. The error says what is missing.
-	Ready() error
+	// Checks returns what must hold for this node to serve: that a leader is known,
+	// that the local copy has caught up, and what else there is.
+	Checks() []Check
+
+	// ClusterChecks returns what must hold for the cluster to bear the loss of a
+	// node.
+	ClusterChecks() []Check
 
 	// Status returns what /v1/cluster/status shows, to be encoded as JSON.
 	Status(ctx context.Context) any
@@ -55,6 +59,12 @@ type Cluster interface {
 	// LeaderContact returns when this node last heard from a leader, or was one;
 	// ok is false when it never did.
 	LeaderContact() (at time.Time, ok bool)
+}
+
+// Check is one thing that must hold.
+type Check struct {
+	Name string
+	Err  error // what is missing; nil when it holds
 }
 
 // Line is a connection that was taken from net/http. One goroutine at a time uses

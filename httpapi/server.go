@@ -132,7 +132,8 @@ func (s *Server) route() {
 		e.HEAD(path, s.serve(op, asks, h))
 		e.OPTIONS(path, s.serve(opPreflight, everyone, s.preflight))
 	}
-	get(pathLive, opHealth, everyone, s.healthy)
+	get(pathLive, opHealth, everyone, s.alive)
+	get(pathStartup, opHealth, everyone, s.alive)
 	get(pathHealth, opHealth, everyone, s.healthy)
 	get(pathReady, opHealth, everyone, s.ready)
 	get(pathMetrics, opMetrics, everyone, s.showMetrics)

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -352,7 +353,7 @@ func TestBrowsersMayCall(t *testing.T) {
 func TestHealthAndStatus(t *testing.T) {
 	n := newNode(t)
 	s := n.serve(httpapi.Config{})
-	for _, path := range []string{"/livez", "/healthz", "/readyz", "/readyz?verbose"} {
+	for _, path := range []string{"/livez", "/startupz", "/healthz", "/healthz?cluster", "/readyz", "/readyz?verbose"} {
 		do(s, http.MethodGet, path, "").want(t, 200, "Cache-Control", "no-store")
 		do(s, http.MethodHead, path, "").want(t, 200)
 	}
@@ -366,6 +367,36 @@ func TestHealthAndStatus(t *testing.T) {
 		t.Fatalf("got %s", a.text())
 	}
 	do(s, http.MethodGet, "/livez", "").want(t, 200)
+	do(s, http.MethodGet, "/healthz", "").want(t, 200)
+}
+
+// TestVerboseNamesEachCheck: an operator sees all that is missing at once, with the
+// same status as without.
+func TestVerboseNamesEachCheck(t *testing.T) {
+	n := newNode(t)
+	s := n.serve(httpapi.Config{})
+	shows := func(path string, status int, lines ...string) {
+		t.Helper()
+		a := do(s, http.MethodGet, path, "")
+		a.want(t, status, "Content-Type", "text/plain; charset=utf-8")
+		for _, line := range lines {
+			if !slices.Contains(strings.Split(a.text(), "\n"), line) {
+				t.Fatalf("%s: got %q, want a line %q", path, a.text(), line)
+			}
+		}
+	}
+	shows("/readyz?verbose", 200, "[+] reads", "[+] listed", "[+] leader", "ok")
+	shows("/healthz?cluster&verbose", 200, "[+] failure-tolerance", "ok")
+	n.notReady, n.frail = errors.New("no leader is known"), errors.New("no node may fail")
+	s.Unlist()
+	shows("/readyz?verbose", 503, "[+] reads", "[-] listed: this node is stopping", "[-] leader: no leader is known", "failed")
+	shows("/healthz?cluster&verbose", 503, "[-] failure-tolerance: no node may fail", "failed")
+	a := do(s, http.MethodGet, "/healthz?cluster", "")
+	a.want(t, 503, "Retry-After", "1")
+	if !strings.Contains(a.text(), "CLUSTER_NOT_HEALTHY") || !strings.Contains(a.text(), "no node may fail") {
+		t.Fatalf("got %s", a.text())
+	}
+	do(s, http.MethodGet, "/healthz", "").want(t, 200)
 }
 
 func TestRequestsAreCounted(t *testing.T) {

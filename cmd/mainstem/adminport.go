@@ -46,9 +46,32 @@ func (n *node) dismissAdmin() {
 	}
 }
 
-// adminPort serves profiles, and of what clients are served what tells how the
-// node is. Streams are not served: a port for operators is easily left out of
-// the access control in front of the other.
+// forOperators reports paths that are served on the port of operators' tools, and
+// only there when there is one: the metrics, and all about the cluster.
+func forOperators(path string) bool {
+	return path == "/metrics" || strings.HasPrefix(path, adminPath)
+}
+
+// probes are the paths that tell how the node is. They are served on both ports,
+// because who sends clients to a port wants to ask that port.
+var probes = []string{"/livez", "/startupz", "/readyz", "/healthz"}
+
+// clientPort serves all but profiles, and without what operators get elsewhere.
+func (n *node) clientPort() http.Handler {
+	if n.admins == nil {
+		return n.door
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if forOperators(r.URL.Path) {
+			problemJSON(w, r, http.StatusNotFound, "NOT_FOUND", "NO_ROUTE", "this is served at server.admin_address, and not to clients")
+			return
+		}
+		n.door.ServeHTTP(w, r)
+	})
+}
+
+// adminPort serves profiles, and what is for operators. Streams are not served: a
+// port for operators is easily left out of the access control in front of the other.
 func adminPort(front http.Handler) http.Handler {
 	profiles := map[string]http.HandlerFunc{
 		"cmdline": pprof.Cmdline, "profile": pprof.Profile, "symbol": pprof.Symbol, "trace": pprof.Trace,
@@ -60,10 +83,10 @@ func adminPort(front http.Handler) http.Handler {
 			profiles[name](w, r)
 		case isProfile:
 			pprof.Index(w, r)
-		case slices.Contains([]string{"/metrics", "/livez", "/readyz", "/healthz", "/v1/cluster/status"}, r.URL.Path):
+		case forOperators(r.URL.Path) || slices.Contains(probes, r.URL.Path):
 			front.ServeHTTP(w, r)
 		default:
-			problemJSON(w, r, http.StatusNotFound, "NOT_FOUND", "NO_ROUTE", "this port serves "+profilesPath+", /metrics, /livez, /readyz, /healthz and /v1/cluster/status")
+			problemJSON(w, r, http.StatusNotFound, "NOT_FOUND", "NO_ROUTE", "this port serves "+profilesPath+", /metrics, "+strings.Join(probes, ", ")+" and all below "+adminPath)
 		}
 	})
 }

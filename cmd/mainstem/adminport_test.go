@@ -25,18 +25,27 @@ func TestTheAdminPortShowsTheNodeAndNoStreams(t *testing.T) {
 		"/livez":                      "ok",
 		"/readyz":                     "ok",
 		"/v1/cluster/status":          "leader",
+		"/v1/cluster/members":         "dev",
+		"/v1/cluster/checksum":        "\"sum\"",
+		"/startupz":                   "ok",
+		"/readyz?verbose":             "[+] disk",
 	} {
 		if status, body := get(t, "http://"+addr+path); status != 200 || !strings.Contains(body, want) {
 			t.Errorf("%s: got %d %.200q, want %q", path, status, body, want)
 		}
 	}
-	for _, path := range []string{"/v1/stream/s", "/", "/debug", "/v1/cluster/checksum"} {
+	for _, path := range []string{"/v1/stream/s", "/", "/debug"} {
 		if status, body := get(t, "http://"+addr+path); status != 404 {
 			t.Errorf("%s: got %d %.200q, want 404", path, status, body)
 		}
 	}
-	if status, _ := get(t, strings.TrimSuffix(base, "/v1/stream")+"/debug/pprof/"); status != 404 {
-		t.Errorf("the clients' port serves profiles: %d", status)
+	for path, want := range map[string]int{
+		"/debug/pprof/": 404, "/metrics": 404, "/v1/cluster/status": 404, "/v1/cluster/checksum": 404,
+		"/livez": 200, "/startupz": 200, "/readyz": 200, "/healthz": 200,
+	} {
+		if status, body := get(t, strings.TrimSuffix(base, "/v1/stream")+path); status != want {
+			t.Errorf("%s on the clients' port: got %d %.200q, want %d", path, status, body, want)
+		}
 	}
 	p.signal()
 	if code := p.exit(); code != 0 {

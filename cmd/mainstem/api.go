@@ -63,17 +63,27 @@ type clusterFace struct {
 
 var _ httpapi.Cluster = clusterFace{}
 
-// Ready is also false on a full disk, so that operators see it: requests that
-// come nevertheless are served as far as they can be.
-func (f clusterFace) Ready() error {
-	err := f.node.Ready()
+// Checks holds the disk too, so that operators see a full one: requests that come
+// nevertheless are served as far as they can be.
+func (f clusterFace) Checks() []httpapi.Check {
+	checks := asChecks(f.node.Checks())
 	if f.space == nil {
-		return err
+		return checks
 	}
-	if room := f.space.Room(); err == nil && room.Level == storage.Full {
-		return fmt.Errorf("the disk is full: %d bytes of %d are free; reads and deletes are served, data is refused until space is freed", room.Free, room.Total)
+	disk := httpapi.Check{Name: "disk"}
+	if room := f.space.Room(); room.Level == storage.Full {
+		disk.Err = fmt.Errorf("the disk is full: %d bytes of %d are free; reads and deletes are served, data is refused until space is freed", room.Free, room.Total)
 	}
-	return err
+	return append(checks, disk)
+}
+
+func (f clusterFace) ClusterChecks() []httpapi.Check { return asChecks(f.node.ClusterChecks()) }
+
+func asChecks(checks []cluster.Check) (out []httpapi.Check) {
+	for _, c := range checks {
+		out = append(out, httpapi.Check(c))
+	}
+	return out
 }
 
 func (f clusterFace) Status(ctx context.Context) any { return f.node.Status(ctx) }

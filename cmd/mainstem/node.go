@@ -75,8 +75,9 @@ func (n *node) listen() (err error) {
 		return err
 	}
 	n.door = new(frontDoor)
+	n.opened.told = n.door.progress.note
 	n.server = &http.Server{
-		Handler:           newProxies(n.cfg.proxy).around(n.door),
+		Handler:           newProxies(n.cfg.proxy).around(n.clientPort()),
 		ReadHeaderTimeout: n.cfg.server.readHeaderTimeout,
 		IdleTimeout:       n.cfg.server.idleTimeout,
 		MaxHeaderBytes:    int(n.cfg.limits.headerBytes),

@@ -126,6 +126,7 @@ func (n *node) start(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
+		n.door.progress.enter(step.phase)
 		if err := step.take(); err != nil {
 			return step.phase.in(advise(err, n.cfg.storage.dataDir))
 		}

@@ -54,7 +54,7 @@ func serverSettings() []setting {
 	return []setting{
 		{key: "server.bind_address", flag: "addr", std: "0.0.0.0:4437", dev: "127.0.0.1:4437",
 			value: address(func(c *config) *string { return &c.server.addr }),
-			usage: "where clients are served, with health, metrics and the cluster's status"},
+			usage: "where clients are served, with health, and metrics and the cluster's status if server.admin_address is not given"},
 		{key: "server.port", alias: "server.bind_address", legacy: true, value: port(),
 			usage: "the Rust server's older name of the above: a port on all addresses"},
 		{key: "server.public_url", flag: "public-url",
@@ -62,7 +62,7 @@ func serverSettings() []setting {
 			usage: "scheme and host by which clients reach the cluster, such as `https://streams.example`: it begins the callback and key URLs that webhooks get; what the creator of a subscription used when not given"},
 		{key: "server.admin_address", flag: "admin-addr",
 			value: address(func(c *config) *string { return &c.server.adminAddr }),
-			usage: "where operators' tools get profiles (/debug/pprof/) beside metrics and health, and no streams; no such port when not given. It asks for no password: keep it on loopback or a private network"},
+			usage: "where operators' tools get metrics, all below /v1/cluster/ and profiles (/debug/pprof/), and no streams; clients are not served those then, and both are served health. When not given there are no profiles, and the rest is where clients are. Metrics and profiles ask for no password: keep it on loopback or a private network"},
 		{key: "server.shutdown_timeout", flag: "shutdown-timeout", std: "25s",
 			value: duration(func(c *config) *time.Duration { return &c.server.shutdownTimeout }),
 			usage: "how long a stop may take in all before what is left is cut; more than half of it may go by until the other nodes have a quorum without this one"},

@@ -10,7 +10,8 @@ import (
 // is open it answers for it: alive, not ready, and 503 for everything else, so
 // that a valid request never meets a refused connection or a 4xx during a start.
 type frontDoor struct {
-	open atomic.Pointer[http.Handler] // nil while the node starts
+	open     atomic.Pointer[http.Handler] // nil while the node starts
+	progress progress                     // of the start
 }
 
 // letIn hands all requests from now on to the node's own handler.
@@ -35,6 +36,8 @@ func (d *frontDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/livez" || r.URL.Path == "/healthz":
 		h.Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = w.Write([]byte("ok\n"))
+	case r.URL.Path == "/startupz":
+		unavailable(w, r, "STARTING", d.progress.String())
 	default:
 		unavailable(w, r, "STARTING", "this node is starting; nothing was read or written")
 	}

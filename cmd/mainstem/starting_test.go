@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 )
 
@@ -36,7 +37,7 @@ func TestNothingValidGetsA4xxDuringAStart(t *testing.T) {
 
 func TestAStartingProcessIsAlive(t *testing.T) {
 	door := new(frontDoor)
-	for path, want := range map[string]int{"/livez": 200, "/healthz": 200, "/readyz": 503} {
+	for path, want := range map[string]int{"/livez": 200, "/healthz": 200, "/readyz": 503, "/startupz": 503} {
 		w := httptest.NewRecorder()
 		door.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
 		if w.Code != want {
@@ -52,5 +53,35 @@ func TestTheFrontDoorLetsIn(t *testing.T) {
 	door.ServeHTTP(w, httptest.NewRequest("GET", "/v1/stream/x", nil))
 	if w.Code != http.StatusTeapot {
 		t.Fatalf("got %d, want what the handler behind answers", w.Code)
+	}
+}
+
+// TestAStartTellsHowFarItIs: a start that takes long is told from one that hangs.
+func TestAStartTellsHowFarItIs(t *testing.T) {
+	door := new(frontDoor)
+	var opened stack
+	opened.told = door.progress.note
+	shows := func(want string) {
+		t.Helper()
+		w := httptest.NewRecorder()
+		door.ServeHTTP(w, httptest.NewRequest("GET", "/startupz", nil))
+		if w.Code != 503 || !strings.Contains(w.Body.String(), want) {
+			t.Fatalf("got %d %s, want 503 and %q", w.Code, w.Body, want)
+		}
+	}
+	shows("has not begun")
+	door.progress.enter(phaseOpen)
+	shows("step open_storage for ")
+	shows("open: nothing")
+	opened.push("data directory", func() error { return nil })
+	opened.push("copy", func() error { return nil })
+	door.progress.enter(phaseJoin)
+	shows("step join_cluster for ")
+	shows("open: data directory, copy")
+	door.letIn(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {}))
+	w := httptest.NewRecorder()
+	door.ServeHTTP(w, httptest.NewRequest("GET", "/startupz", nil))
+	if w.Code != 200 {
+		t.Fatalf("after the start: got %d", w.Code)
 	}
 }

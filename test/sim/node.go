@@ -223,7 +223,10 @@ func (w watched) Restore(source io.ReadCloser) error {
 // face is a cluster.Node as httpapi wants to see it.
 type face struct{ node *cluster.Node }
 
-func (f face) Ready() error                   { return f.node.Ready() }
+func (f face) Checks() []httpapi.Check {
+	return []httpapi.Check{{Name: "node", Err: f.node.Ready()}}
+}
+func (f face) ClusterChecks() []httpapi.Check { return nil }
 func (f face) Status(ctx context.Context) any { return f.node.Status(ctx) }
 
 func (f face) LeaderContact() (at time.Time, ok bool) {
