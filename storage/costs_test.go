@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"path/filepath"
 	"sync/atomic"
@@ -8,7 +9,6 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hashicorp/raft"
-	walfs "github.com/hashicorp/raft-wal/fs"
 	"github.com/hashicorp/raft-wal/types"
 
 	"mainstem/stream"
@@ -18,25 +18,31 @@ import (
 type weighingFiles struct {
 	countingFiles
 	bytes atomic.Int64
+	zeros atomic.Int64 // that prepare what is written later
 }
 
 type weighingFile struct {
 	types.WritableFile
-	bytes *atomic.Int64
+	owner *weighingFiles
 }
 
 func (w *weighingFiles) Create(dir, name string, size uint64) (types.WritableFile, error) {
 	f, err := w.countingFiles.Create(dir, name, size)
-	return weighingFile{f, &w.bytes}, err
+	return weighingFile{f, w}, err
 }
 
 func (f weighingFile) WriteAt(p []byte, at int64) (int, error) {
-	f.bytes.Add(int64(len(p)))
+	if len(bytes.TrimLeft(p, "\x00")) == 0 {
+		f.owner.zeros.Add(int64(len(p)))
+	} else {
+		f.owner.bytes.Add(int64(len(p)))
+	}
 	return f.WritableFile.WriteAt(p, at)
 }
 
 // What the log costs does not depend on the machine, and must not creep up: one
-// fsync for what is stored together, and little beside the entries.
+// fsync for what is stored together, little beside the entries, and zeros once for
+// what small writes will fill.
 func TestLogCostsOneFsyncAndFewBytes(t *testing.T) {
 	for name, test := range map[string]struct {
 		size, together int
@@ -48,10 +54,11 @@ func TestLogCostsOneFsyncAndFewBytes(t *testing.T) {
 		"large":                {1 << 20, 1, 1.001},
 	} {
 		t.Run(name, func(t *testing.T) {
-			files := &weighingFiles{countingFiles: countingFiles{VFS: walfs.New()}}
+			files := &weighingFiles{countingFiles: countingFiles{VFS: newSegmentFS()}}
 			l := openTestLog(t, LogConfig{Dir: filepath.Join(t.TempDir(), "log"), files: files})
 			store(t, l, 1, 1, 1) // the first of a segment writes its header and the meta file
 			files.bytes.Store(0)
+			files.zeros.Store(0)
 			before, index := files.syncs.Load(), uint64(1)
 			const stores = 10
 			for range stores {
@@ -71,6 +78,13 @@ func TestLogCostsOneFsyncAndFewBytes(t *testing.T) {
 			t.Logf("%.4f bytes written for each", got)
 			if got < 1 || got > test.most {
 				t.Errorf("%.4f bytes written for each byte of an entry, at most %v are due", got, test.most)
+			}
+			zeros, most := files.zeros.Load(), files.bytes.Load()+readyAhead
+			if test.size >= readyLeast {
+				most = 0
+			}
+			if zeros > most {
+				t.Errorf("%d zeros were written for %d bytes, at most %d are due", zeros, files.bytes.Load(), most)
 			}
 		})
 	}

@@ -11,7 +11,6 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/hashicorp/raft"
 	wal "github.com/hashicorp/raft-wal"
-	walfs "github.com/hashicorp/raft-wal/fs"
 	"github.com/hashicorp/raft-wal/types"
 )
 
@@ -140,7 +139,7 @@ func openLog(cfg LogConfig) (*Log, error) {
 		}
 	}
 	if cfg.files == nil {
-		cfg.files = walfs.New()
+		cfg.files = newSegmentFS()
 	}
 	l.cfg, l.meta, l.codec = cfg, meta, &recordCodec{id: meta.id()}
 	if cfg.Kind == LogWAL {

@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/hashicorp/raft"
-	walfs "github.com/hashicorp/raft-wal/fs"
 	"github.com/hashicorp/raft-wal/types"
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -368,7 +367,7 @@ func (f *countingFile) Sync() error {
 }
 
 func TestLogSyncsEachStore(t *testing.T) {
-	files := &countingFiles{VFS: walfs.New()}
+	files := &countingFiles{VFS: newSegmentFS()}
 	registry := prometheus.NewRegistry()
 	l := openTestLog(t, LogConfig{Dir: filepath.Join(t.TempDir(), "log"), files: files, Metrics: NewMetrics(registry)})
 	for i := uint64(1); i <= 10; i++ {
@@ -383,7 +382,7 @@ func TestLogSyncsEachStore(t *testing.T) {
 }
 
 func TestLogTakesNothingAfterFailedFsync(t *testing.T) {
-	files := &countingFiles{VFS: walfs.New()}
+	files := &countingFiles{VFS: newSegmentFS()}
 	var fatal []error
 	l := openTestLog(t, LogConfig{
 		Dir: filepath.Join(t.TempDir(), "log"), files: files,

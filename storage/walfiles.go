@@ -15,9 +15,8 @@ import (
 )
 
 // walFiles are raft-wal's files, with what it does not care for: how long an
-// fsync takes, what a failure in its background was, and the space that a segment
-// was given and will not need. The files of raft-wal's own file system sync the
-// directory with the first fsync of a new segment.
+// fsync takes, what a failure in its background was, the space that a segment was
+// given and will not need, and that the blocks it is given are ready to be written.
 type walFiles struct {
 	types.VFS
 	dir     string
@@ -45,16 +44,20 @@ func (w *walFiles) Create(dir, name string, size uint64) (types.WritableFile, er
 	if err != nil {
 		return nil, w.fail(fmt.Errorf("make raft log segment %s of %d bytes: %w", filepath.Join(dir, name), size, err))
 	}
-	return w.keep(name, f), nil
+	return w.keep(name, f, int64(size)), nil
 }
 
 // OpenWriter implements types.VFS.
 func (w *walFiles) OpenWriter(dir, name string) (types.WritableFile, error) {
+	info, err := os.Stat(filepath.Join(dir, name))
+	if err != nil {
+		return nil, err
+	}
 	f, err := w.VFS.OpenWriter(dir, name)
 	if err != nil {
 		return nil, err
 	}
-	return w.keep(name, f), nil
+	return w.keep(name, f, info.Size()), nil
 }
 
 // Delete implements types.VFS. It syncs the directory; raft-wal logs a failure
@@ -70,10 +73,10 @@ func (w *walFiles) Delete(dir, name string) error {
 	return err
 }
 
-func (w *walFiles) keep(name string, f types.WritableFile) *walFile {
+func (w *walFiles) keep(name string, f types.WritableFile, size int64) *walFile {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	kept := &walFile{WritableFile: f, owner: w, name: name}
+	kept := &walFile{WritableFile: f, owner: w, name: name, size: size}
 	kept.end.Store(w.ends[name])
 	delete(w.ends, name)
 	w.open[name] = kept
@@ -140,15 +143,52 @@ type walFile struct {
 	types.WritableFile
 	owner *walFiles
 	name  string
+	size  int64        // that it was given
+	ready int64        // up to where its blocks have been written, at least
 	end   atomic.Int64 // of what was written; 0 when that is not known
 }
 
+const (
+	// readyAhead is how much behind a small write is filled with zeros.
+	readyAhead = 256 << 10
+	// readyLeast is the size from which on a write is not small: it costs more than
+	// what its blocks do.
+	readyLeast = 64 << 10
+)
+
+var zeros [readyAhead]byte
+
 func (f *walFile) WriteAt(p []byte, at int64) (int, error) {
 	n, err := f.WritableFile.WriteAt(p, at)
-	if end := at + int64(n); end > f.end.Load() {
+	end := at + int64(n)
+	if end > f.end.Load() {
 		f.end.Store(end) // raft-wal has one writer
 	}
+	if err != nil || end <= f.ready {
+		return n, err
+	}
+	f.ready = end
+	if len(p) < readyLeast {
+		err = f.fillAhead(end)
+	}
 	return n, err
+}
+
+// fillAhead writes zeros where the next writes will go. The blocks that a segment
+// was given are marked as not written yet, and each first write to one of them
+// changes that mark, which an fsync has to wait for: a commit of the file system's
+// journal. The zeros become durable with the write before them; whether they do
+// before a crash or not, what is read there is zero.
+func (f *walFile) fillAhead(from int64) error {
+	n := min(readyAhead, f.size-from)
+	if n <= 0 {
+		return nil
+	}
+	if _, err := f.WritableFile.WriteAt(zeros[:n], from); err != nil {
+		return fmt.Errorf("prepare raft log segment %s: %w", f.name, err)
+	}
+	f.ready = from + n
+	return nil
 }
 
 func (f *walFile) Sync() error {

@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/hashicorp/raft"
-	walfs "github.com/hashicorp/raft-wal/fs"
 	"github.com/hashicorp/raft-wal/types"
 	"golang.org/x/sys/unix"
 )
@@ -112,7 +111,7 @@ func (f *noRoom) set(full bool) {
 // raft-wal makes the next segment in the background, logs that it could not, and
 // says "sealed" to the next write.
 func TestALogWithoutItsNextSegmentNamesTheCause(t *testing.T) {
-	files := &noRoom{VFS: walfs.New()}
+	files := &noRoom{VFS: newSegmentFS()}
 	told := make(chan error, 10)
 	cfg := LogConfig{Dir: filepath.Join(t.TempDir(), "log"), SegmentBytes: 1 << 20, files: files, Fatal: func(err error) { told <- err }}
 	l := openTestLog(t, cfg)
