@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/raft"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"mainstem/stream"
 )
@@ -78,6 +79,7 @@ type Config struct {
 	Disk    func() Disk               // of this node, now; nil: never full. See Node.DiskChanged
 	Now     func() time.Time          // time.Now
 	Log     *slog.Logger              // slog.DiscardHandler
+	Tracer  trace.Tracer              // of the batches in which traced requests ride; nil: none
 	Metrics prometheus.Registerer     // none
 	Lead    func(ctx context.Context) // runs while this node leads and has passed its barrier
 	Watched func() bool               // whether live readers wait for what is committed; nil: always

@@ -125,6 +125,7 @@ func (n *Node) assemble() {
 	n.proposer = proposer{
 		maxBytes: n.cfg.MaxBatchBytes, maxCommands: n.cfg.MaxBatchCommands,
 		inFlightMax: n.batchesInFlight, send: n.sendBatch, spawn: n.group.spawn,
+		traced: n.cfg.Tracer != nil,
 	}
 	n.proposer.init()
 	n.rounds = rounds{maxBytes: n.cfg.MaxBatchBytes, inFlightMax: n.batchesInFlight, propose: n.proposeEntry}

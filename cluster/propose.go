@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+	"go.opentelemetry.io/otel/trace"
 
 	"mainstem/stream"
 )
@@ -21,12 +22,14 @@ const (
 // is tried again, under the same session and sequence, so that an attempt whose
 // fate is unknown does no harm.
 func (n *Node) sendBatch(b *batch) {
+	n.traceBatch(b)
 	deadline := b.opened.Add(n.cfg.SubmitTimeout)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		reign := n.leader.get()
 		results, err := n.attempt(reign, deadline, b)
+		b.attempted(reign.ID, err)
 		if err == nil {
 			n.finishBatch(b, results, nil)
 			return
@@ -63,6 +66,7 @@ func (n *Node) giveUp(reign reign, deadline time.Time, err error) error {
 
 func (n *Node) finishBatch(b *batch, results []stream.Result, err error) {
 	n.session.release(b)
+	endSpan(b.span, err) // before anybody is answered, so that the request's span ends last
 	b.finish(results, err)
 }
 
@@ -76,7 +80,7 @@ func (n *Node) tryBatch(reign reign, deadline time.Time, b *batch) ([]stream.Res
 		return nil, notProposed(errors.New("no leader is known"))
 	case reign.ID == n.cfg.NodeID:
 		start := time.Now()
-		results, err := n.apply(s, b.envelope, b.commands)
+		results, err := n.applyOwn(s, b)
 		n.metrics.stageRaft.Observe(time.Since(start).Seconds())
 		return results, err
 	}
@@ -95,6 +99,17 @@ func forwardResult(err error) string {
 		return "not_proposed"
 	}
 	return "unknown"
+}
+
+// applyOwn proposes a batch of this node's own on the leader.
+func (n *Node) applyOwn(s *seat, b *batch) ([]stream.Result, error) {
+	if b.span == nil {
+		return n.apply(s, b.envelope, b.commands)
+	}
+	span := n.traceProposal(trace.ContextWithSpan(context.Background(), b.span))
+	results, err := n.apply(s, b.envelope, b.commands)
+	endSpan(span, err)
+	return results, err
 }
 
 var errHandingOver = errors.New("this node is handing leadership over")
@@ -148,18 +163,19 @@ func proposeError(err error) error {
 func (n *Node) forward(leader reign, deadline time.Time, b *batch) ([]stream.Result, error) {
 	ctx, cancel := context.WithDeadline(leader.ctx, deadline)
 	defer cancel()
-	f, err := n.pool.call(ctx, leader.ID, n.addrOf(leader), laneBatches, methodBatch, b.envelope)
+	method, body := b.batchCall()
+	f, err := n.pool.call(ctx, leader.ID, n.addrOf(leader), laneBatches, method, body)
 	if err != nil {
 		if isNotProposed(err) {
 			return nil, err
 		}
 		return nil, fmt.Errorf("%w (forward to node %q: %w)", ErrOutcomeUnknown, leader.ID, err)
 	}
-	body, err := unpack(f)
+	answer, err := unpack(f)
 	if err != nil {
 		return nil, err
 	}
-	results, err := stream.DecodeResults(body)
+	results, err := stream.DecodeResults(answer)
 	if err != nil || len(results) != b.commands {
 		return nil, fmt.Errorf("%w (node %q gave %d results for %d commands: %v)", ErrOutcomeUnknown, leader.ID, len(results), b.commands, err)
 	}

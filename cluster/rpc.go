@@ -22,6 +22,7 @@ const (
 	methodRemove                   // adminRequest →
 	methodTransfer                 // adminRequest →
 	methodDismiss                  // dismissal →
+	methodTraced                   // W3C headers, envelope → results
 )
 
 // Statuses of an answer.

@@ -78,6 +78,8 @@ func (n *Node) handle(ctx context.Context, method byte, body []byte) ([]byte, er
 	switch method {
 	case methodBatch:
 		return n.serveBatch(body)
+	case methodTraced:
+		return n.serveTraced(ctx, body)
 	case methodFence:
 		return n.serveFence(ctx, string(body))
 	case methodStatus:

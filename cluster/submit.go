@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"mainstem/stream"
 )
 
@@ -19,10 +21,12 @@ type batch struct {
 	opened   time.Time
 	session  uint64 // its place among this node's batches; 0 until proposed
 	sequence uint64
-	doubt    error         // of an attempt whose fate is unknown
-	refusal  error         // of the commands that bring data, for want of space
-	places   []int         // of the commands, once some were refused; -1 for those
-	done     chan struct{} // closed once results or err is set
+	doubt    error               // of an attempt whose fate is unknown
+	refusal  error               // of the commands that bring data, for want of space
+	places   []int               // of the commands, once some were refused; -1 for those
+	riders   []trace.SpanContext // of the traced requests in it; see trace.go
+	span     trace.Span          // nil: not traced
+	done     chan struct{}       // closed once results or err is set
 	results  []stream.Result
 	err      error
 }
@@ -78,6 +82,7 @@ type proposer struct {
 	send        func(*batch) // puts it into the log; returns when it is finished
 	spawn       func(func()) bool
 	metrics     *metrics
+	traced      bool // requests may have spans
 
 	mu       sync.Mutex // guards what follows
 	open     *batch     // takes commands; never nil
@@ -164,6 +169,9 @@ func (p *proposer) add(ctx context.Context, buf *[]byte) (*batch, int, error) {
 	}
 	b.envelope = append(b.envelope, body...)
 	b.commands++
+	if p.traced {
+		b.ride(ctx)
+	}
 	p.launch()
 	return b, b.commands - 1, nil
 }
@@ -177,6 +185,9 @@ func (p *proposer) addAlone(ctx context.Context, envelope []byte) (*batch, int, 
 		return nil, 0, err
 	}
 	b := &batch{envelope: envelope, commands: 1, opened: time.Now(), done: make(chan struct{})}
+	if p.traced {
+		b.ride(ctx)
+	}
 	p.alone = append(p.alone, b)
 	p.launch()
 	return b, 0, nil

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"mainstem/stream"
 )
@@ -52,6 +53,7 @@ type Config struct {
 	Now     func() time.Time     // time.Now
 	Jitter  func(max int) int    // random from 0 to max-1; math/rand/v2
 	Log     *slog.Logger         // discarded
+	Tracer  trace.Tracer         // of requests, whose W3C headers are honoured; nil: none
 	Metrics *prometheus.Registry // to register in, and what /metrics shows; one of its own
 }
 

@@ -123,18 +123,20 @@ func (m *metrics) observe(op operation, status int, took time.Duration, out int6
 	m.bytesOut.Add(float64(out))
 }
 
-// finish ends every request: it answers a panic and counts.
-func (s *Server) finish(c echo.Context, op operation, begin time.Time, panicked any) {
+// finish ends every request: it answers a panic, counts and tells.
+func (s *Server) finish(c echo.Context, op operation, begin time.Time, panicked any, told *account) {
 	if panicked != nil {
 		s.answerPanic(c, panicked)
 	}
 	if op == opTaken {
-		return
+		return // the rider does it
 	}
 	res := c.Response()
 	status := res.Status
 	if status >= http.StatusInternalServerError && c.Request().Context().Err() != nil {
 		status = statusClientLeft
 	}
-	s.metrics.observe(op, status, time.Since(begin), res.Size)
+	took := time.Since(begin)
+	s.metrics.observe(op, status, took, res.Size)
+	told.close(op, status, res.Size, took)
 }

@@ -133,6 +133,7 @@ func (s *Server) writeProblem(c echo.Context, a answer, detail string) {
 }
 
 func (s *Server) writeProblemWith(c echo.Context, a answer, detail string, refused *refusalBody) {
+	accountOf(c).refused(a)
 	body, err := json.Marshal(problemBody{
 		Type: "about:blank", Title: http.StatusText(a.status), Status: a.status,
 		Code: a.code, Reason: a.reason, Detail: detail, Instance: c.Request().URL.EscapedPath(), Error: refused,

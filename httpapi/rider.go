@@ -140,7 +140,9 @@ func (rd *rider) leave() riderState {
 	}
 	rd.out.close()
 	rd.tail.uncount()
-	rd.server.metrics.observe(opSSE, http.StatusOK, time.Since(rd.begin), rd.out.sent)
+	took := time.Since(rd.begin)
+	rd.server.metrics.observe(opSSE, http.StatusOK, took, rd.out.sent)
+	rd.tail.told.close(opSSE, http.StatusOK, rd.out.sent, took)
 	return over
 }
 

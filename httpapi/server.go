@@ -152,7 +152,8 @@ type handler func(echo.Context) (operation, error)
 func (s *Server) serve(op operation, asks needs, h handler) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		counted, begin := op, time.Now()
-		defer func() { s.finish(c, counted, begin, recover()) }()
+		told := s.open(c, op)
+		defer func() { s.finish(c, counted, begin, recover(), told) }()
 		s.stamp(c)
 		k := s.calls.Get().(*call)
 		k.Context = c

@@ -20,6 +20,7 @@ func (s *Server) beginSSE(c echo.Context, v *vantage, q *query, chunk stream.Chu
 	t := &tail{
 		follower: f,
 		out:      newResponse(s, c),
+		told:     accountOf(c),
 		chunk:    chunk,
 		fresh:    true, // however empty: the first event says where the reader is
 		encoding: encodingOf(chunk.ContentType),

@@ -14,6 +14,7 @@ import (
 type tail struct {
 	*follower
 	out      outlet
+	told     *account     // nil: nobody asks
 	chunk    stream.Chunk // the last one read; its body only until it is sent
 	fresh    bool         // chunk is still to be sent
 	encoding encoding

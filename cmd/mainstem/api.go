@@ -32,7 +32,7 @@ func (n *node) letIn() (err error) {
 		BodyBytesMax: l.bodyBytes, ChunkBytes: int(l.chunkBytes), LiveReadersMax: l.liveReaders,
 		PublicURL: n.cfg.server.publicURL, Subscriptions: n.machine, Webhooks: n.deliverer,
 		Access: access, TakeOver: n.takeOver(), Damaged: n.health.Damaged(),
-		Log: n.log, Metrics: n.metrics,
+		Log: n.log, Tracer: n.tracer, Metrics: n.metrics,
 	}, n.cluster, n.cluster, n.machine, clusterFace{n.cluster, n.space})
 	if err != nil {
 		return err

@@ -141,6 +141,10 @@ type webhooksConfig struct {
 type logConfig struct {
 	level  string
 	format string
+
+	otlpEndpoint string   // "": no traces
+	otlpHeaders  []string // NAME=VALUE
+	traceShare   float64
 }
 
 // advertised is the name under which others reach a listener that was asked to

@@ -70,6 +70,10 @@ func sample(t *testing.T, s setting) (a, b string) {
 		return "true", "true"
 	case s.value.kind == "bytes or %":
 		return "2GiB", "4.5%"
+	case s.value.kind == "NAME=VALUE,…":
+		return "X-Key=a, Authorization=Basic eA==", "b=c"
+	case s.value.kind == "share":
+		return "0.25", "0"
 	case s.key == "storage.mode":
 		return modeFileFast, modeACID
 	case s.value.kind == "wal|boltdb":
@@ -149,17 +153,19 @@ func without(args []string, flag string) (rest []string) {
 
 func TestEachKindRefusesNonsenseByName(t *testing.T) {
 	nonsense := map[string][]string{
-		"text":                       {"a\x00b", "a\nb"},
-		"HOST:PORT":                  {"nowhere", "h:99999", "h:", ":-1", "a:b:c"},
-		"HOST:PORT,…":                {"nowhere", "a:1,b", ":4439", "h:0"},
-		"ORIGIN,…":                   {"a.example", "https://a.example/path", "*,x"},
-		"duration":                   {"5", "fast", "0s", "-1s"},
-		"seconds":                    {"5s", "x", "0", "-1", "NaN", "1e300"},
-		"number":                     {"x", "-3", "1.5", "99999999999"},
-		"bytes":                      {"x", "-1", "1.5MiB", "9999999999GB", "MiB"},
-		"wal|boltdb":                 {"WAL", "x"},
-		"port":                       {"0", "65536", "-1", "http"},
-		"file|in-memory":             {"in-memory", "disk"},
+		"text":           {"a\x00b", "a\nb"},
+		"HOST:PORT":      {"nowhere", "h:99999", "h:", ":-1", "a:b:c"},
+		"HOST:PORT,…":    {"nowhere", "a:1,b", ":4439", "h:0"},
+		"ORIGIN,…":       {"a.example", "https://a.example/path", "*,x"},
+		"duration":       {"5", "fast", "0s", "-1s"},
+		"seconds":        {"5s", "x", "0", "-1", "NaN", "1e300"},
+		"number":         {"x", "-3", "1.5", "99999999999"},
+		"bytes":          {"x", "-1", "1.5MiB", "9999999999GB", "MiB"},
+		"wal|boltdb":     {"WAL", "x"},
+		"NAME=VALUE,…":   {"swordfish", "a b=c", "a=b\x01"},
+		"share":          {"x", "-0.1", "1.5", "NaN", "5%"},
+		"port":           {"0", "65536", "-1", "http"},
+		"file|in-memory": {"in-memory", "disk"},
 
 		"file-durable|acid|file-fast|memory": {"file", "Memory"},
 

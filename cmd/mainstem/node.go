@@ -11,6 +11,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"mainstem/auth"
 	"mainstem/cluster"
@@ -27,7 +28,8 @@ type node struct {
 	cfg     config
 	log     *slog.Logger
 	metrics *prometheus.Registry
-	opened  stack // closes what the steps opened
+	tracer  trace.Tracer // nil: no traces
+	opened  stack        // closes what the steps opened
 
 	// listen
 	keys           *keychain // nil without TLS
@@ -169,7 +171,7 @@ func (n *node) joinCluster() error {
 		HeartbeatTimeout: r.heartbeatTimeout, ElectionTimeout: r.electionTimeout, LeaderLeaseTimeout: r.leaderLeaseTimeout, CommitTimeout: r.commitTimeout,
 		SnapshotThreshold: uint64(r.snapshotThreshold), SnapshotInterval: r.snapshotInterval, TrailingLogs: uint64(r.trailingLogs),
 		SnapshotBytes: uint64(r.snapshotBytes), TrailingBytes: uint64(r.trailingBytes),
-		RestoreOnStart: behind, Disk: n.diskToWatch(), Log: n.log, Metrics: n.metrics, Lead: n.joined.leading(n.machine, n.scrub, n.deliverer), Watched: n.machine.Watched,
+		RestoreOnStart: behind, Disk: n.diskToWatch(), Log: n.log, Tracer: n.tracer, Metrics: n.metrics, Lead: n.joined.leading(n.machine, n.scrub, n.deliverer), Watched: n.machine.Watched,
 		Health: n.health, Note: n.scrub.Note,
 	}, n.machine, n.stores, taken{listener: n.peers}, n.discovery)
 	if err != nil {

@@ -47,12 +47,15 @@ func (b *buffer) String() string {
 }
 
 // launch runs main with args until it ends or the test does.
-func launch(t *testing.T, args ...string) *process {
+func launch(t *testing.T, args ...string) *process { return launchWith(t, nil, args...) }
+
+// launchWith is launch with an environment.
+func launchWith(t *testing.T, environ []string, args ...string) *process {
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &process{t: t, signal: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(p.done)
-		p.code = run(ctx, invocation{args: args, stdout: &p.stdout, stderr: &p.stderr})
+		p.code = run(ctx, invocation{args: args, environ: environ, stdout: &p.stdout, stderr: &p.stderr})
 	}()
 	t.Cleanup(func() {
 		cancel()
@@ -103,7 +106,13 @@ func get(t *testing.T, url string) (int, string) {
 // dev launches mainstem dev and returns its base URL.
 func dev(t *testing.T, args ...string) (*process, string) {
 	t.Helper()
-	p := launch(t, append([]string{"dev", "--addr", "127.0.0.1:0", "--long-poll-timeout", "20s"}, args...)...)
+	return devWith(t, nil, args...)
+}
+
+// devWith is dev with an environment.
+func devWith(t *testing.T, environ []string, args ...string) (*process, string) {
+	t.Helper()
+	p := launchWith(t, environ, append([]string{"dev", "--addr", "127.0.0.1:0", "--long-poll-timeout", "20s"}, args...)...)
 	form := regexp.MustCompile(`(?m)^  (https?://127\.0\.0\.1:\d+/v1/stream)$`)
 	var base string
 	eventually(t, "the greeting of mainstem dev", func() bool {

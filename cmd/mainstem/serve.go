@@ -81,6 +81,9 @@ func runNode(ctx context.Context, cfg config, in invocation, greet func(net.Addr
 		return phaseLoad.in(err)
 	}
 	limitMemory(n.log)
+	if err := n.startTracing(); err != nil {
+		return phaseStart.in(err)
+	}
 	n.tellMode()
 	for _, note := range cfg.notes {
 		n.log.Warn("setting", "note", note)

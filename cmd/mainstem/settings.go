@@ -270,5 +270,14 @@ func logSettings() []setting {
 		{key: "observability.log_format", flag: "log-format", std: "text",
 			value: choice(func(c *config) *string { return &c.log.format }, "text", "json"),
 			usage: "how log lines are written"},
+		{key: "observability.otlp_endpoint", flag: "otlp-endpoint",
+			value: webURL(func(c *config) *string { return &c.log.otlpEndpoint }),
+			usage: "where traces are sent, by OTLP over HTTP, such as `http://127.0.0.1:4318` (`/v1/traces` when there is no path); no traces when not given"},
+		{key: "observability.otlp_headers", secret: true,
+			value: headerPairs(func(c *config) *[]string { return &c.log.otlpHeaders }),
+			usage: "headers for that, such as credentials. It has no flag: others could read it in the list of processes"},
+		{key: "observability.trace_share", flag: "trace-share", std: "1",
+			value: share(func(c *config) *float64 { return &c.log.traceShare }),
+			usage: "which share of the requests is traced, from 0 to 1; what a caller's traceparent says wins"},
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"net"
@@ -139,6 +140,26 @@ func headerNames(field func(*config) *[]string) value {
 	}}
 }
 
+// headerPairs is a comma-separated list of NAME=VALUE, which an error does not
+// repeat.
+func headerPairs(field func(*config) *[]string) value {
+	return value{kind: "NAME=VALUE,…", list: true, put: func(c *config, s string) error {
+		var list []string
+		for part := range strings.SplitSeq(s, ",") {
+			if part = strings.TrimSpace(part); part == "" {
+				continue
+			}
+			name, text, ok := strings.Cut(part, "=")
+			if !ok || !httpguts.ValidHeaderFieldName(strings.TrimSpace(name)) || !httpguts.ValidHeaderFieldValue(strings.TrimSpace(text)) {
+				return errors.New("one of the headers is not NAME=VALUE")
+			}
+			list = append(list, part)
+		}
+		*field(c) = list
+		return nil
+	}}
+}
+
 // webURL is an http or https URL.
 func webURL(field func(*config) *string) value {
 	return value{kind: "URL", put: func(c *config, s string) error {
@@ -248,6 +269,18 @@ func flag(field func(*config) *bool) value {
 		default:
 			return fmt.Errorf("%q is neither true nor false", s)
 		}
+		return nil
+	}}
+}
+
+// share is a part of 1.
+func share(field func(*config) *float64) value {
+	return value{kind: "share", number: true, put: func(c *config, s string) error {
+		n, err := strconv.ParseFloat(s, 64)
+		if err != nil || !(n >= 0 && n <= 1) {
+			return fmt.Errorf("%q is not a number between 0 and 1", s)
+		}
+		*field(c) = n
 		return nil
 	}}
 }
