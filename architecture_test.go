@@ -28,6 +28,7 @@ var arrows = map[string][]string{
 	"client":              {"stream"},
 	"recovery":            {"storage", "cluster"},
 	"httpapi":             {"stream", "subs", "auth"},
+	"embed":               {"stream", "storage", "fsm", "cluster", "httpapi"},
 	"cmd/mainstem":        {"stream", "subs", "storage", "fsm", "cluster", "deliver", "auth", "httpapi", "client", "scrub", "recovery", "lines", "bench", "fresh"},
 	"scrub":               {"stream", "storage"},
 	"lines":               {},
@@ -55,6 +56,7 @@ var strangers = map[string][]string{
 	"subs":     {"os", "net", "net/http", "io/fs", "math/rand", "math/rand/v2", "crypto/rand", "log", "log/slog", "sync", "github.com/hashicorp/raft", "github.com/cockroachdb/pebble/v2"},
 	"fresh":    {"net", "net/http", "log/slog", "crypto/tls", "github.com/hashicorp/raft", "github.com/hashicorp/memberlist", "github.com/labstack/echo/v4"},
 	"deliver":  {"io/fs", "github.com/hashicorp/raft", "github.com/cockroachdb/pebble/v2", "github.com/labstack/echo/v4"},
+	"embed":    {"os", "io/fs", "github.com/labstack/echo/v4", "github.com/hashicorp/memberlist", "github.com/spf13/cobra"},
 	"lines":    {"github.com/labstack/echo/v4", "github.com/hashicorp/raft", "github.com/cockroachdb/pebble/v2"},
 }
 

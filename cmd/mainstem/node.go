@@ -97,7 +97,7 @@ func (n *node) listen() (err error) {
 // before it joins. A node without one finds nobody.
 func (n *node) listenForGossip() (err error) {
 	if n.cfg.cluster.gossipAddr == "" {
-		n.discovery = alone{}
+		n.discovery = cluster.Alone{}
 		return nil
 	}
 	n.discovery, err = cluster.NewGossip(cluster.GossipConfig{
