@@ -92,7 +92,7 @@ func (s *Server) factsOf(r *http.Request) []slog.Attr {
 	if r.ContentLength > 0 {
 		facts = append(facts, slog.Int64("http.request.body.size", r.ContentLength))
 	}
-	if name, err := s.nameOf(r); err == nil {
+	if name, err := s.parseName(r); err == nil {
 		facts = append(facts, slog.String("ds.stream_id", string(name)))
 	}
 	return facts
