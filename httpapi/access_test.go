@@ -37,7 +37,7 @@ func TestEveryRouteDecides(t *testing.T) {
 	gate, key := gateWith(t, []string{"read"}, "elsewhere")
 	n := newNode(t)
 	s := n.serve(httpapi.Config{Access: gate})
-	open := []string{"/livez", "/healthz", "/readyz", "/metrics", "/v1/stream/__ds/jwks.json", // and where the token of a wake is judged:
+	open := []string{"/livez", "/startupz", "/healthz", "/readyz", "/metrics", "/v1/stream/__ds/jwks.json", // and where the token of a wake is judged:
 		"/v1/stream/__ds/subscriptions/:id/callback", "/v1/stream/__ds/subscriptions/:id/ack", "/v1/stream/__ds/subscriptions/:id/release"}
 	walked := 0
 	for _, route := range s.Routes() {

@@ -136,6 +136,7 @@ func (n *node) openStorage() error {
 		return err
 	}
 	n.opened.push("copy", n.engine.Close)
+	n.metrics.MustRegister(storage.NewCopyMetrics(n.engine))
 	n.raftLog, err = storage.OpenLog(storage.LogConfig{Dir: dir.Log(), Kind: n.cfg.raft.logStore, SegmentBytes: int(n.cfg.raft.segmentBytes), Log: n.log, Metrics: metrics, Fatal: n.die, Damaged: n.health.Found})
 	if err != nil {
 		return err
