@@ -30,6 +30,7 @@ func (m timedMachine) ApplyBatch(logs []*raft.Log) []any {
 func (m timedMachine) observe(start time.Time) {
 	took := time.Since(start)
 	m.metrics.apply.Observe(took.Seconds())
+	m.metrics.stageApply.Observe(took.Seconds())
 	m.metrics.applyLongest.note(took)
 }
 

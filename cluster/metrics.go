@@ -13,6 +13,7 @@ type metrics struct {
 	stageQueue    prometheus.Observer
 	stageRaft     prometheus.Observer
 	stageForward  prometheus.Observer
+	stageApply    prometheus.Observer
 	batchCommands prometheus.Histogram
 	batchBytes    prometheus.Histogram
 	forwards      *prometheus.CounterVec
@@ -29,7 +30,8 @@ type metrics struct {
 type gauges struct {
 	isLeader, term, commit, applied, peers   func() float64
 	failureTolerance, lastContact, gossiping func() float64
-	outOfSpace                               func() float64
+	outOfSpace, hasLeader, voters            func() float64
+	members                                  prometheus.Collector
 }
 
 func newMetrics(r prometheus.Registerer, g gauges) (*metrics, error) {
@@ -46,16 +48,19 @@ func newMetrics(r prometheus.Registerer, g gauges) (*metrics, error) {
 	m.stageQueue = stages.WithLabelValues("queue")
 	m.stageRaft = stages.WithLabelValues("raft")
 	m.stageForward = stages.WithLabelValues("forward")
+	m.stageApply = stages.WithLabelValues("apply")
 	for _, result := range []string{"ok", "not_proposed", "unknown"} {
 		m.forwards.WithLabelValues(result)
 	}
-	m.collectors = []prometheus.Collector{m.leaderChanges, stages, m.batchCommands, m.batchBytes, m.forwards, m.fence, m.repeats, m.apply}
+	m.collectors = []prometheus.Collector{m.leaderChanges, stages, m.batchCommands, m.batchBytes, m.forwards, m.fence, m.repeats, m.apply, g.members}
 
 	for _, gauge := range []struct {
 		name, help string
 		read       func() float64
 	}{
 		{"mainstem_raft_is_leader", "1 while this node leads.", g.isLeader},
+		{"mainstem_raft_has_leader", "1 while this node knows who leads.", g.hasLeader},
+		{"mainstem_raft_voters", "Members that vote.", g.voters},
 		{"mainstem_raft_term", "The current term.", g.term},
 		{"mainstem_raft_commit_index", "The last index known to be committed.", g.commit},
 		{"mainstem_raft_applied_index", "The last command or configuration applied here.", g.applied},

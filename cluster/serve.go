@@ -143,11 +143,19 @@ func (n *Node) gauges() gauges {
 	}
 	return gauges{
 		isLeader: ofRaft(func(r *raft.Raft) float64 {
-			if r.State() == raft.Leader {
-				return 1
-			}
-			return 0
+			return oneIf(r.State() == raft.Leader)
 		}),
+		hasLeader: func() float64 { return oneIf(n.leader.get().ID != "") },
+		voters: func() float64 {
+			count := 0
+			for _, server := range n.servers() {
+				if server.Suffrage == raft.Voter {
+					count++
+				}
+			}
+			return float64(count)
+		},
+		members: newMemberMetrics(n),
 		term:    ofRaft(func(r *raft.Raft) float64 { return float64(r.CurrentTerm()) }),
 		commit:  ofRaft(func(r *raft.Raft) float64 { return float64(r.CommitIndex()) }),
 		applied: func() float64 { return float64(n.machine.Applied()) },

@@ -132,10 +132,18 @@ type face struct{ node *cluster.Node }
 
 var _ httpapi.Cluster = face{}
 
-func (f face) Ready() error                   { return f.node.Ready() }
+func (f face) Checks() []httpapi.Check        { return asChecks(f.node.Checks()) }
+func (f face) ClusterChecks() []httpapi.Check { return asChecks(f.node.ClusterChecks()) }
 func (f face) Status(ctx context.Context) any { return f.node.Status(ctx) }
 
 func (f face) LeaderContact() (at time.Time, ok bool) {
 	at, _ = f.node.LeaderContact()
 	return at, !at.IsZero()
+}
+
+func asChecks(checks []cluster.Check) (out []httpapi.Check) {
+	for _, c := range checks {
+		out = append(out, httpapi.Check(c))
+	}
+	return out
 }

@@ -21,6 +21,9 @@ func (s *Server) append(c echo.Context) (operation, error) {
 		return opAppend, err
 	}
 	out, err := s.submit(c.Request().Context(), cmd)
+	if cmd.Producer != nil {
+		s.metrics.judged(out, err)
+	}
 	if err != nil {
 		return opAppend, err
 	}

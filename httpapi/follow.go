@@ -24,6 +24,7 @@ type follower struct {
 	lease  lease
 	watch  func(stream.From, int) (stream.Chunk, <-chan struct{}, error)
 	bell   <-chan struct{} // of the last look; nil before the first
+	woken  time.Time       // when the stream changed, until what came is sent; zero for nothing new
 	leave  func()
 	gauge  prometheus.Gauge
 	timer  *time.Timer
@@ -91,7 +92,7 @@ func (f *follower) sleep(ctx context.Context, until time.Time) error {
 		f.setAlarm(next)
 		select {
 		case <-f.bell:
-			f.bell = nil
+			f.bell, f.woken = nil, time.Now()
 			return nil
 		case <-f.timer.C:
 			f.alarm = time.Time{}

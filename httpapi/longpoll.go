@@ -60,6 +60,7 @@ func (s *Server) awaitChunk(c echo.Context, v *vantage, q *query, chunk stream.C
 			return chunk, err
 		}
 	}
+	s.metrics.delivered(f.woken)
 	return chunk, nil
 }
 

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"sync/atomic"
@@ -8,6 +9,8 @@ import (
 
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"mainstem/stream"
 )
 
 // operation is what a request is counted as: a fixed set, so that no client
@@ -68,6 +71,9 @@ type metrics struct {
 	longPoll prometheus.Gauge
 	sse      prometheus.Gauge
 	renewed  prometheus.Counter
+	delivery prometheus.Histogram // of live reads
+
+	duplicates, fenced prometheus.Counter // of producers' appends
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -88,6 +94,20 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "mainstem_http_touches_total",
 			Help: "Renewals of lifetimes that reads have put into the log.",
 		}),
+		delivery: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "mainstem_live_delivery_seconds",
+			Help: "Time from a change of a stream in this node's copy until a live reader that waited for it was sent it.",
+			// 50 µs to 13 s: one reader, and the last of very many.
+			Buckets: prometheus.ExponentialBuckets(50e-6, 4, 10),
+		}),
+		duplicates: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "mainstem_producer_duplicates_total",
+			Help: "Appends of producers that were there already and were not stored again.",
+		}),
+		fenced: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "mainstem_producer_fences_total",
+			Help: "Appends of producers that were refused because a later epoch has begun.",
+		}),
 	}
 	seconds := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "mainstem_http_request_seconds",
@@ -99,7 +119,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		Name: "mainstem_live_readers",
 		Help: "Long-polls that wait and SSE connections that are open, by mode.",
 	}, []string{"mode"})
-	r.MustRegister(m.requests, m.bytesIn, m.bytesOut, m.renewed, seconds, live)
+	r.MustRegister(m.requests, m.bytesIn, m.bytesOut, m.renewed, m.delivery, m.duplicates, m.fenced, seconds, live)
 	for op, name := range operationNames {
 		m.seconds[op] = seconds.WithLabelValues(name)
 	}
@@ -121,6 +141,24 @@ func (m *metrics) observe(op operation, status int, took time.Duration, out int6
 	(*counter).Inc()
 	m.seconds[op].Observe(took.Seconds())
 	m.bytesOut.Add(float64(out))
+}
+
+// judged counts what the rules of producers made of an append.
+func (m *metrics) judged(out stream.Outcome, err error) {
+	var no *stream.Rejection
+	switch {
+	case out.Duplicate:
+		m.duplicates.Inc()
+	case errors.As(err, &no) && no.Code == stream.ProducerFenced:
+		m.fenced.Inc()
+	}
+}
+
+// delivered counts a change that a live reader was woken for and was sent.
+func (m *metrics) delivered(woken time.Time) {
+	if !woken.IsZero() {
+		m.delivery.Observe(time.Since(woken).Seconds())
+	}
 }
 
 // finish ends every request: it answers a panic, counts and tells.

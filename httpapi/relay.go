@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"runtime"
 	"sync"
+	"time"
 
 	"mainstem/stream"
 )
@@ -44,6 +45,8 @@ type group struct {
 	empty  chan struct{} // closed with the last rider
 	riders []*rider      // under relay.mu
 	broken bool          // under relay.mu: nobody tells of changes any more
+	rings  uint32        // under relay.mu: how often the stream has changed ...
+	rang   time.Time     // ... and when it last did
 }
 
 // workersLeast is for machines with one processor: a worker that reads from disk
@@ -115,7 +118,7 @@ func (r *relay) join(rd *rider) {
 		r.groups[name] = g
 		r.running.Go(func() { r.attend(g) })
 	}
-	rd.group, rd.place = g, len(g.riders)
+	rd.group, rd.place, rd.heard = g, len(g.riders), g.rings
 	g.riders = append(g.riders, rd)
 	r.enqueue(rd)
 	r.hire()
@@ -151,6 +154,10 @@ func (r *relay) attend(g *group) {
 		r.wakeGroup(g)
 		select {
 		case <-bell:
+			r.mu.Lock()
+			g.rings++
+			g.rang = time.Now()
+			r.mu.Unlock()
 		case <-g.empty:
 			return
 		}
@@ -244,6 +251,9 @@ func (r *relay) work() {
 // meanwhile.
 func (r *relay) serve(rd *rider) {
 	cut := r.cut || rd.group.broken
+	if rd.heard != rd.group.rings {
+		rd.heard, rd.woken = rd.group.rings, rd.group.rang
+	}
 	r.mu.Unlock()
 	next := rd.safeTurn(cut)
 	r.mu.Lock()

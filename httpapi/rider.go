@@ -34,6 +34,7 @@ type rider struct {
 	place  int // in group.riders
 	state  riderState
 	again  bool   // woken while running
+	heard  uint32 // of group.rings
 	behind *rider // in the queue
 }
 

@@ -133,6 +133,9 @@ func (t *tail) goOn(now time.Time) (err error) {
 		t.chunk, err = t.look(t.chunk.Next, t.server.cfg.ChunkBytes)
 	}
 	t.fresh = t.chunk.Len() > 0 || t.chunk.Ended()
+	if !t.fresh {
+		t.woken = time.Time{} // for nothing
+	}
 	return err
 }
 
@@ -152,6 +155,8 @@ func (t *tail) deliver(now time.Time) (sleep bool, err error) {
 	}
 	t.held = time.Time{}
 	sent := t.send(&t.chunk)
+	t.server.metrics.delivered(t.woken)
+	t.woken = time.Time{}
 	t.putDown()
 	switch {
 	case !sent:

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/raft"
 	"golang.org/x/sync/errgroup"
@@ -18,6 +19,7 @@ type SnapshotSink struct {
 	store *Snapshots
 	meta  raft.SnapshotMeta
 	dir   string
+	begun time.Time
 
 	mu      sync.Mutex // guards the rest
 	state   sinkState
@@ -50,7 +52,7 @@ func (s *Snapshots) Create(version raft.SnapshotVersion, index, term uint64, con
 	if err := makeDir(s.cfg.FS, dir); err != nil {
 		return nil, fmt.Errorf("create snapshot %s: %w", id, err)
 	}
-	return &SnapshotSink{store: s, dir: dir, meta: raft.SnapshotMeta{
+	return &SnapshotSink{store: s, dir: dir, begun: time.Now(), meta: raft.SnapshotMeta{
 		Version: version, ID: id, Index: index, Term: term,
 		Configuration: configuration, ConfigurationIndex: configurationIndex,
 	}}, nil
@@ -120,6 +122,7 @@ func (k *SnapshotSink) Close() error {
 		return errors.Join(fmt.Errorf("close snapshot %s: %w", k.meta.ID, err), k.store.cfg.FS.RemoveAll(k.dir))
 	}
 	k.store.publish(snap)
+	k.store.cfg.Metrics.snapshot(k.begun, k.meta.Size)
 	return nil
 }
 

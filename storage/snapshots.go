@@ -95,6 +95,9 @@ func (s *Snapshots) load() error {
 	}
 	slices.SortFunc(s.complete, newestFirst)
 	s.reap()
+	if len(s.complete) > 0 {
+		s.cfg.Metrics.found(s.complete[0].meta.Size)
+	}
 	return nil
 }
 

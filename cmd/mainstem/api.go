@@ -105,5 +105,6 @@ func newRegistry() *prometheus.Registry {
 	})
 	build.Set(1)
 	r.MustRegister(build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	shareTelemetry(r)
 	return r
 }

@@ -133,6 +133,7 @@ func (n *node) openStorage() error {
 		return err
 	}
 	n.opened.push("copy", n.engine.Close)
+	n.metrics.MustRegister(storage.NewCopyMetrics(n.engine))
 	checks, err := n.openRaftStores(dir, identity, metrics)
 	if err != nil {
 		return err
