@@ -132,7 +132,10 @@ type face struct{ node *cluster.Node }
 
 var _ httpapi.Cluster = face{}
 
-func (f face) Ready() error                   { return f.node.Ready() }
+func (f face) Checks() []httpapi.Check {
+	return []httpapi.Check{{Name: "node", Err: f.node.Ready()}}
+}
+func (f face) ClusterChecks() []httpapi.Check { return nil } // it has none
 func (f face) Status(ctx context.Context) any { return f.node.Status(ctx) }
 
 func (f face) LeaderContact() (at time.Time, ok bool) {
