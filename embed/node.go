@@ -132,18 +132,13 @@ type face struct{ node *cluster.Node }
 
 var _ httpapi.Cluster = face{}
 
-func (f face) Checks() []httpapi.Check        { return asChecks(f.node.Checks()) }
-func (f face) ClusterChecks() []httpapi.Check { return asChecks(f.node.ClusterChecks()) }
+func (f face) Checks() []httpapi.Check {
+	return []httpapi.Check{{Name: "node", Err: f.node.Ready()}}
+}
+func (f face) ClusterChecks() []httpapi.Check { return nil } // it has none
 func (f face) Status(ctx context.Context) any { return f.node.Status(ctx) }
 
 func (f face) LeaderContact() (at time.Time, ok bool) {
 	at, _ = f.node.LeaderContact()
 	return at, !at.IsZero()
-}
-
-func asChecks(checks []cluster.Check) (out []httpapi.Check) {
-	for _, c := range checks {
-		out = append(out, httpapi.Check(c))
-	}
-	return out
 }
