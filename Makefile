@@ -68,9 +68,10 @@ mutants: build ## break the product on purpose and see that the tests notice; wr
 # In namespaces of its own, where they can be made: the ports of the API server and
 # the addresses of the pods are nobody else's. The first run builds the programs.
 deploy-test: build ## the Helm chart: what it renders, what checkers and an API server say of it, and a rollout by the real controllers
-	@tools=$$(test/deploy/setup.sh) && \
+	$(GO) test -c -o bin/deploy.test ./test/deploy
+	@tools=$$(test/deploy/setup.sh) && cd test/deploy && \
 	  $$(unshare --mount --net --propagation private true 2>/dev/null && echo unshare --mount --net --propagation private) \
-	  env MAINSTEM_DEPLOY=$$tools $(GO) test -count=1 -timeout 30m -v ./test/deploy
+	  env MAINSTEM_DEPLOY=$$tools ../../bin/deploy.test -test.timeout 30m -test.v
 
 bench: build ## measure, beside an echo handler and the reference server; writes docs/benchmarks.md (some thirty quiet minutes)
 	test/bench/setup.sh

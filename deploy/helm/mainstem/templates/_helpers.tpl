@@ -83,6 +83,10 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{ ternary "http" "https" (eq .Values.tls.client.mode "http") }}://{{ include "mainstem.fullname" . }}.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}:{{ .Values.service.port }}
 {{- end }}
 
+{{- define "mainstem.adminURL" -}}
+http://{{ include "mainstem.fullname" . }}-admin.{{ .Release.Namespace }}.svc.{{ .Values.clusterDomain }}:4440
+{{- end }}
+
 {{/* Nested settings as a sorted list of variables: {limits: {chunk_bytes: 1MiB}} is DS_LIMITS__CHUNK_BYTES. */}}
 {{- define "mainstem.settings" -}}
 {{- $prefix := .prefix -}}
@@ -126,7 +130,7 @@ seccompProfile:
   type: RuntimeDefault
 {{- end }}
 
-{{/* What a hook or a test needs to believe the nodes' certificate. */}}
+{{/* What the test needs to believe the nodes' certificate. */}}
 {{- define "mainstem.toolEnv" -}}
 {{- if ne .Values.tls.client.mode "http" }}
 - name: SSL_CERT_FILE

@@ -25,6 +25,8 @@
   value: 0.0.0.0:4437
 - name: DS_SERVER__ADMIN_ADDRESS
   value: 0.0.0.0:4440
+- name: DS_URL
+  value: http://127.0.0.1:4440
 - name: DS_SERVER__SHUTDOWN_TIMEOUT
   value: {{ .Values.shutdown.timeoutSeconds }}s
 - name: DS_SERVER__DRAIN_SPREAD
