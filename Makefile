@@ -8,7 +8,7 @@ FUZZTIME ?= 5s
 # What runs in this process; the battery drives the binary from outside.
 PRODUCT := $(shell $(GO) list ./... 2>/dev/null | grep -vx -e mainstem/test -e mainstem/test/harness)
 
-.PHONY: help build dev cluster docs check test test-short battery chaos bench mutants fuzz clean
+.PHONY: help build dev cluster docs check test test-short battery chaos deploy-test bench mutants fuzz clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,8 +30,9 @@ cluster: build ## three nodes on http://127.0.0.1:4437, :4447 and :4457, data in
 	set +m; trap 'trap "" INT TERM; kill -TERM $$pids 2>/dev/null; wait; exit 0' INT TERM; \
 	wait
 
-docs: ## write docs/configuration.md from the table of settings
+docs: ## write docs/configuration.md from the table of settings, and the pages of the Helm chart from that and its values
 	$(GO) run ./cmd/mainstem docs > docs/configuration.md.new && mv docs/configuration.md.new docs/configuration.md
+	$(GO) run ./deploy/helm/gen
 
 check: ## formatting, vet
 	@unformatted=$$(find . -name '*.go' -not -path '*/node_modules/*' -not -path './.*' -print0 | xargs -0 gofmt -l); \
@@ -42,6 +43,7 @@ test: build check ## everything that must pass; installs what it needs
 	$(GO) test $(PRODUCT)
 	$(MAKE) --no-print-directory battery
 	$(call chaos,slice,10m)
+	$(MAKE) --no-print-directory deploy-test
 
 battery: build ## the end-to-end battery over the real binary
 	test/setup.sh
@@ -62,6 +64,14 @@ mutants: build ## break the product on purpose and see that the tests notice; wr
 	test/setup.sh && test/chaos/setup.sh
 	@$$(unshare --mount --propagation private true 2>/dev/null && echo unshare --mount --propagation private) \
 	  $(GO) test -count=1 -timeout 60m -tags mutants -v -run TestTheBatteryCatchesEveryMutant ./test/mutants
+
+# In namespaces of its own, where they can be made: the ports of the API server and
+# the addresses of the pods are nobody else's. The first run builds the programs.
+deploy-test: build ## the Helm chart: what it renders, what checkers and an API server say of it, and a rollout by the real controllers
+	$(GO) test -c -o bin/deploy.test ./test/deploy
+	@tools=$$(test/deploy/setup.sh) && cd test/deploy && \
+	  $$(unshare --mount --net --propagation private true 2>/dev/null && echo unshare --mount --net --propagation private) \
+	  env MAINSTEM_DEPLOY=$$tools ../../bin/deploy.test -test.timeout 30m -test.v
 
 bench: build ## measure, beside an echo handler and the reference server; writes docs/benchmarks.md (some thirty quiet minutes)
 	test/bench/setup.sh

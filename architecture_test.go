@@ -39,6 +39,8 @@ var arrows = map[string][]string{
 	"test/mutants":        {}, // edits of the sources, not imports of them
 	"test/chaos":          {}, // the program from outside
 	"test/bench":          {},
+	"test/deploy":         {}, // the chart from outside
+	"deploy/helm/gen":     {}, // pages of the chart
 	"test/sim":            {"stream", "storage", "fsm", "cluster", "cluster/clustertest", "httpapi", "scrub"},
 }
 

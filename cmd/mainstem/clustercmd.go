@@ -59,6 +59,7 @@ func clusterCommand(in invocation) *cobra.Command {
 			RunE: func(cmd *cobra.Command, args []string) error {
 				return a.change(cmd.Context(), http.MethodDelete, membersPath+"/"+url.PathEscape(args[0]), change{}, "removed "+args[0])
 			}},
+		scaleDownCommand(a),
 		&cobra.Command{Use: "transfer-leader [NODE]", Short: "Make another voter lead", Args: words(0, 1),
 			RunE: func(cmd *cobra.Command, args []string) error {
 				return a.change(cmd.Context(), http.MethodPost, transferPath, change{To: strings.Join(args, "")}, "leadership handed over")
@@ -149,10 +150,18 @@ func (a *asker) ask(ctx context.Context, method, path string, body []byte) ([]by
 		return nil, fmt.Errorf("read the answer: %w", err)
 	}
 	if res.StatusCode < 200 || res.StatusCode > 299 {
-		return nil, fmt.Errorf("%s answered %s: %s", a.url, res.Status, detailOf(answer))
+		return nil, &refusedError{status: res.StatusCode, text: fmt.Sprintf("%s answered %s: %s", a.url, res.Status, detailOf(answer))}
 	}
 	return answer, nil
 }
+
+// refusedError is an answer that is not a success.
+type refusedError struct {
+	status int
+	text   string
+}
+
+func (e *refusedError) Error() string { return e.text }
 
 // detailOf is the sentence of a problem, or what came instead.
 func detailOf(body []byte) string {
