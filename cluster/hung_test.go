@@ -5,6 +5,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hashicorp/raft"
+
 	"mainstem/cluster"
 	"mainstem/cluster/clustertest"
 )
@@ -54,4 +56,40 @@ func TestALeaderWhoseDiskHangsIsReplaced(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestTheDisksOfAQuorumWorkSideBySide: the leader's own write does not come
+// before those of the followers, but beside them.
+func TestTheDisksOfAQuorumWorkSideBySide(t *testing.T) {
+	const takes = 200 * time.Millisecond
+	synctest.Test(t, func(t *testing.T) {
+		o := options()
+		o.Stores = func(string) cluster.Stores {
+			s := clustertest.NewStores()
+			s.Log = slowLog{s.Log, takes}
+			return s
+		}
+		c := clustertest.Of(t, 3, o)
+		leader := c.WaitLeader()
+		submit(t, leader, "the first, after which all is quiet")
+		time.Sleep(time.Minute)
+		start := time.Now()
+		submit(t, leader, "timed")
+		if took := time.Since(start); took < takes || took >= 2*takes {
+			t.Errorf("an append took %v with disks that take %v", took, takes)
+		}
+	})
+}
+
+// slowLog is on a disk that takes its time.
+type slowLog struct {
+	raft.LogStore
+	takes time.Duration
+}
+
+func (l slowLog) StoreLog(e *raft.Log) error { return l.StoreLogs([]*raft.Log{e}) }
+
+func (l slowLog) StoreLogs(entries []*raft.Log) error {
+	time.Sleep(l.takes)
+	return l.LogStore.StoreLogs(entries)
 }

@@ -14,6 +14,7 @@ type transport struct {
 	*raft.NetworkTransport
 	leads func(id raft.ServerID, term uint64) bool // still, and id is a member
 	last  func() uint64                            // index of this node's log
+	ahead *ahead                                   // of this node's disk
 	done  <-chan struct{}
 	fills *fills
 	mute  func() bool // this node may not ask for votes any more
@@ -104,76 +105,3 @@ func (t *transport) TimeoutNow(id raft.ServerID, target raft.ServerAddress, q *r
 }
 
 var errNoAnswer = errors.New("no answer in time")
-
-// AppendEntriesPipeline implements raft.Transport.
-//
-// In raft v1.7.3 the reader of a pipeline's answers goes away at the first
-// refusal, while its sender may at the same moment send once more. Then nobody
-// takes the answers, the sender waits for ever, and the follower gets heartbeats
-// but no entry until the leader is restarted.
-func (t *transport) AppendEntriesPipeline(id raft.ServerID, target raft.ServerAddress) (raft.AppendPipeline, error) {
-	inner, err := t.NetworkTransport.AppendEntriesPipeline(id, target)
-	if err != nil {
-		return nil, err
-	}
-	wait := func(term uint64) { t.awaitDisk(id, term) }
-	p := &pipeline{AppendPipeline: inner, last: t.last, wait: wait, answers: make(chan raft.AppendFuture), done: make(chan struct{})}
-	p.passing.Go(p.pass)
-	return p, nil
-}
-
-// pipeline closes itself after an answer that ends its reader, so that its
-// sender ends too.
-type pipeline struct {
-	raft.AppendPipeline
-	last    func() uint64
-	wait    func(term uint64) // while the disk hangs
-	answers chan raft.AppendFuture
-	done    chan struct{}
-	once    sync.Once
-	passing sync.WaitGroup
-}
-
-// AppendEntries implements raft.AppendPipeline.
-func (p *pipeline) AppendEntries(q *raft.AppendEntriesRequest, a *raft.AppendEntriesResponse) (raft.AppendFuture, error) {
-	if q.PrevLogEntry+behindMax < p.last() {
-		return nil, errFarBehind
-	}
-	p.wait(q.Term)
-	return p.AppendPipeline.AppendEntries(q, a)
-}
-
-// Consumer implements raft.AppendPipeline.
-func (p *pipeline) Consumer() <-chan raft.AppendFuture { return p.answers }
-
-// Close implements raft.AppendPipeline.
-func (p *pipeline) Close() error {
-	err := p.shut()
-	p.passing.Wait()
-	return err
-}
-
-func (p *pipeline) shut() error {
-	p.once.Do(func() { close(p.done) })
-	return p.AppendPipeline.Close() // may be called again
-}
-
-func (p *pipeline) pass() {
-	for {
-		select {
-		case f := <-p.AppendPipeline.Consumer():
-			last := !f.Response().Success || f.Response().Term > f.Request().Term
-			select {
-			case p.answers <- f:
-			case <-p.done:
-				return
-			}
-			if last {
-				p.shut()
-				return
-			}
-		case <-p.done:
-			return
-		}
-	}
-}

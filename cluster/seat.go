@@ -69,6 +69,7 @@ func (n *Node) openSeat() (*seat, error) {
 	log := newTypedLog(disk)
 	fills := newFills(log, fillSnapshots*n.cfg.SnapshotBytes, n.storedBy)
 	cache := newLogCache(fillingLog{log, fills, n.stores.Snapshots}, raftCacheBytes)
+	ahead := &ahead{LogStore: cache, commit: n.commitIndex}
 	rc := raft.DefaultConfig()
 	n.cfg.applyTo(rc)
 	rc.Logger = logger
@@ -79,7 +80,7 @@ func (n *Node) openSeat() (*seat, error) {
 	rc.HeartbeatTimeout += time.Millisecond
 	rc.ElectionTimeout += time.Millisecond
 
-	transport := &transport{leads: n.leadsMember, last: n.lastIndex, done: layer.done, fills: fills, disk: disk, mute: n.mute.Load, transferMax: n.cfg.ElectionTimeout}
+	transport := &transport{leads: n.leadsMember, last: n.lastIndex, ahead: ahead, done: layer.done, fills: fills, disk: disk, mute: n.mute.Load, transferMax: n.cfg.ElectionTimeout}
 	transport.NetworkTransport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream:                layer,
 		ServerAddressProvider: n.book,
@@ -87,7 +88,7 @@ func (n *Node) openSeat() (*seat, error) {
 		Timeout:               raftTimeout,
 		Logger:                logger,
 	})
-	r, err := raft.NewRaft(rc, n.timedMachine(), cache, n.stores.Stable, watchedSnapshots{n.stores.Snapshots, n.port.hangUpRaft, n.cfg.Health}, transport)
+	r, err := raft.NewRaft(rc, n.timedMachine(), ahead, n.stores.Stable, watchedSnapshots{n.stores.Snapshots, n.port.hangUpRaft, n.cfg.Health}, transport)
 	if err != nil {
 		transport.Close()
 		return nil, fmt.Errorf("start raft: %w", err)
@@ -185,6 +186,14 @@ func (n *Node) leadsMember(id raft.ServerID, term uint64) bool {
 func (n *Node) lastIndex() uint64 {
 	if s := n.seat.Load(); s != nil {
 		return s.raft.LastIndex()
+	}
+	return 0
+}
+
+// commitIndex is that of this node, 0 before admission.
+func (n *Node) commitIndex() uint64 {
+	if s := n.seat.Load(); s != nil {
+		return s.raft.CommitIndex()
 	}
 	return 0
 }

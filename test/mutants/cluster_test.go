@@ -5,12 +5,20 @@ var ofCluster = []mutant{
 		name:   "acknowledged before it is committed",
 		breaks: "a leader counts an entry as stored by who was only sent it; its death loses the append",
 		edits: []edit{
-			{"cluster/pipeline.go", "\treturn p.AppendPipeline.AppendEntries(q, a)\n",
+			{"cluster/follow.go", "if p.newest == nil || first.Term", "if len(e.entries) > 0 || p.newest == nil || first.Term"}, // nothing is sent early
+			{"cluster/follow.go", "\treturn p.AppendPipeline.AppendEntries(q, a)\n",
 				"\tf, err := p.AppendPipeline.AppendEntries(q, a)\n\tif err != nil {\n\t\treturn nil, err\n\t}\n\ta.Success, a.Term = true, q.Term\n" +
 					"\tselect {\n\tcase p.answers <- f:\n\tcase <-p.done:\n\t}\n\treturn f, nil\n"},
-			{"cluster/pipeline.go", "\t\t\tselect {\n\t\t\tcase p.answers <- f:\n\t\t\tcase <-p.done:\n\t\t\t\treturn\n\t\t\t}\n\t\t\tif last {", "\t\t\tif last {"},
+			{"cluster/follow.go", "\t\tp.ready = append(p.ready, f)\n\t\treturn true\n", "\t\treturn true\n"},
 		},
 		caught: []catcher{inUnit("test/sim", "TestPromisesHoldUnderRandomFaults").seeded("1")},
+	},
+	{
+		name:   "stored early because it was sent early",
+		breaks: "the same, of what a leader sends while it writes it to its own disk",
+		edits: []edit{{"cluster/follow.go", "\tif end.response != nil {\n",
+			"\tif f.response == nil {\n\t\tf.response = &raft.AppendEntriesResponse{Term: q.Term, Success: true}\n\t}\n\tif end.response == nil {\n"}},
+		caught: []catcher{inUnit("cluster", "TestEntriesAreSentWhileTheyAreStored")},
 	},
 	{
 		name:   "fence skipped",

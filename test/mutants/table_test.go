@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"go/ast"
+	"go/build"
 	"go/importer"
 	"go/parser"
 	"go/token"
@@ -119,7 +120,9 @@ func (c *checker) compiles(folder string, changed map[string]string) error {
 	}
 	var files []*ast.File
 	for _, name := range names {
-		if strings.HasSuffix(name, "_test.go") {
+		if here, err := build.Default.MatchFile(filepath.Dir(name), filepath.Base(name)); err != nil {
+			return err
+		} else if !here || strings.HasSuffix(name, "_test.go") {
 			continue
 		}
 		var text any // nil: what the file holds
