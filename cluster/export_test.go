@@ -1,6 +1,10 @@
 package cluster
 
-import "github.com/hashicorp/raft"
+import (
+	"context"
+
+	"github.com/hashicorp/raft"
+)
 
 // Hint is a commit hint as tests see it.
 type Hint = hint
@@ -32,3 +36,14 @@ func (n *Node) Term() uint64 { return n.seat.Load().raft.CurrentTerm() }
 // ForgetSpace makes this node believe that there is space everywhere, until it
 // hears otherwise.
 func (n *Node) ForgetSpace() { n.space.full.Store(nil) }
+
+// Greet introduces a node of a cluster at a peer address, and returns what it was
+// told.
+func Greet(ctx context.Context, network Network, addr, from, clusterID string) error {
+	c, err := network.Dial(ctx, addr)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return greet(c, hello{Kind: connRPC, From: from, ClusterID: clusterID})
+}

@@ -20,6 +20,8 @@ const (
 	handshakeMagic   = "mainstem"
 	handshakeVersion = 1
 
+	tlsHandshake = 0x16 // begins a connection of TLS
+
 	handshakeTimeout  = 3 * time.Second
 	handshakeBytesMax = 4096
 )
@@ -90,6 +92,9 @@ func receive(c net.Conn, me func() welcome, judge func(hello) string) (hello, er
 	head := make([]byte, len(handshakeMagic)+1)
 	if _, err := io.ReadFull(c, head); err != nil {
 		return hello{}, fmt.Errorf("read hello: %w", err)
+	}
+	if head[0] == tlsHandshake {
+		return hello{}, errors.New("the caller speaks TLS, and this node does not (cluster.tls.mode = off)")
 	}
 	if string(head[:len(handshakeMagic)]) != handshakeMagic {
 		return hello{}, errors.New("the caller does not speak mainstem's peer protocol")

@@ -118,7 +118,7 @@ func (n *Node) assemble() {
 	n.members = memberTable{life: reachableIntervals * n.cfg.StatusInterval, seen: map[string]sighting{}}
 	n.book = &book{self: n.cfg.NodeID, own: n.cfg.AdvertisePeer, cluster: n.clusterID, gossip: n.disco.Peers, servers: n.servers}
 	n.port = &port{
-		me: n.welcome, judge: n.judge, handle: n.handle, onReject: n.rejected, onGone: n.suspectLeader,
+		me: n.welcome, proves: n.proves, judge: n.judge, handle: n.handle, onReject: n.rejected, onGone: n.suspectLeader,
 		raft: make(chan net.Conn), draining: make(chan struct{}), conns: map[net.Conn]bool{},
 	}
 	n.pool = newPool(n.dialPeer, n.group.spawn)

@@ -25,6 +25,7 @@ const (
 type port struct {
 	listener net.Listener
 	me       func() welcome
+	proves   func(net.Conn, hello) string
 	judge    func(hello) string
 	handle   handler
 	raft     chan net.Conn     // handed to raft's transport ...
@@ -66,7 +67,12 @@ func (p *port) serve(ctx context.Context, spawn func(func()) bool) {
 
 // take performs the handshake and serves the connection.
 func (p *port) take(ctx context.Context, c net.Conn) {
-	h, err := receive(c, p.me, p.judge)
+	h, err := receive(c, p.me, func(h hello) string {
+		if why := p.proves(c, h); why != "" {
+			return why
+		}
+		return p.judge(h)
+	})
 	if err != nil {
 		p.forget(c)
 		p.onReject(c.RemoteAddr(), h, err)

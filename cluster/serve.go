@@ -61,6 +61,10 @@ func (n *Node) dialPeer(ctx context.Context, h hello, addr string) (net.Conn, er
 	if err != nil {
 		return nil, err
 	}
+	if why := prove(c, h.To, addr); why != "" {
+		c.Close()
+		return nil, fmt.Errorf("the node at %s is not taken for %q: %s", addr, h.To, why)
+	}
 	h.From, h.ClusterID = n.cfg.NodeID, n.clusterID()
 	if err := greet(c, h); err != nil {
 		c.Close()

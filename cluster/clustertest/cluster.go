@@ -25,6 +25,8 @@ type Options struct {
 	Stores func(id string) cluster.Stores
 	// Config changes a node's configuration before it starts.
 	Config func(id string, cfg *cluster.Config)
+	// Network puts something around a node's network before it starts.
+	Network func(id string, n cluster.Network) cluster.Network
 	// Stopped is called after a node is closed.
 	Stopped func(id string)
 	Log     *slog.Logger
@@ -121,7 +123,11 @@ func (c *Cluster) TryStart(id string, expect int, join ...string) (*Member, erro
 	if c.Rehost != nil {
 		host = c.Rehost(id)
 	}
-	n, err := cluster.Open(cfg, m, c.opts.Stores(id), c.Net.Host(host), c.Gossip.Node(host))
+	var network cluster.Network = c.Net.Host(host)
+	if c.opts.Network != nil {
+		network = c.opts.Network(id, network)
+	}
+	n, err := cluster.Open(cfg, m, c.opts.Stores(id), network, c.Gossip.Node(host))
 	if err != nil {
 		return nil, err
 	}

@@ -59,6 +59,7 @@ type clusterConfig struct {
 	bootstrapExpect int
 	submitTimeout   time.Duration
 	adminToken      string
+	tls             peerTLSConfig
 }
 
 type raftConfig struct {

@@ -38,7 +38,7 @@ func sample(t *testing.T, s setting) (a, b string) {
 		return "100ms", "150ms"
 	case s.key == "limits.max_header_bytes":
 		return "128KiB", "300000"
-	case s.key == "transport.mode", strings.HasPrefix(s.key, "transport.tls."), s.key == "transport.http.versions":
+	case strings.HasPrefix(s.key, "cluster.tls."), s.key == "transport.mode", strings.HasPrefix(s.key, "transport.tls."), s.key == "transport.http.versions":
 		return "", "" // they bind each other; TestTransportRules has them
 	case strings.HasPrefix(s.key, "proxy."):
 		return "", "" // they bind each other; TestProxyRules has them
@@ -100,7 +100,7 @@ func TestEachFlagAndVariableSetsItsFieldAlone(t *testing.T) {
 		t.Run(s.key, func(t *testing.T) {
 			first, second := sample(t, s)
 			if first == "" {
-				t.Skip("bound to others; see TestTransportRules")
+				t.Skip("bound to others; see TestTransportRules, TestPeerTLSRules")
 			}
 			want := plain
 			if err := s.value.put(&want, first); err != nil {
@@ -173,6 +173,7 @@ func TestEachKindRefusesNonsenseByName(t *testing.T) {
 		"debug|info|warn|error":      {"loud"},
 		"true|false":                 {"yes", "1", "TRUE"},
 		"http|tls|mtls":              {"HTTPS"},
+		"off|permissive|required":    {"on"},
 		"http1|http2|h2c,…":          {"http3", "http1,http1"},
 		"h2|http/1.1,…":              {"spdy"},
 		"1.2|1.3":                    {"1.1", "2"},

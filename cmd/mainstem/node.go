@@ -18,6 +18,7 @@ import (
 	"mainstem/deliver"
 	"mainstem/fsm"
 	"mainstem/httpapi"
+	"mainstem/peertls"
 	"mainstem/scrub"
 	"mainstem/storage"
 )
@@ -32,7 +33,8 @@ type node struct {
 	opened  stack        // closes what the steps opened
 
 	// listen
-	keys           *keychain // nil without TLS
+	keys           *keychain      // nil without TLS
+	peerTLS        *peertls.Guard // nil for off
 	gate           *auth.Gate
 	clients, peers net.Listener
 	admins         net.Listener // nil for none
@@ -174,7 +176,7 @@ func (n *node) joinCluster() error {
 		SnapshotBytes: uint64(r.snapshotBytes), TrailingBytes: uint64(r.trailingBytes),
 		RestoreOnStart: behind, Disk: n.diskToWatch(), Log: n.log, Tracer: n.tracer, Metrics: n.metrics, Lead: n.joined.leading(n.machine, n.scrub, n.deliverer), Watched: n.machine.Watched,
 		Health: n.health, Note: n.scrub.Note,
-	}, n.machine, n.stores, taken{listener: n.peers}, n.discovery)
+	}, n.machine, n.stores, n.network(), n.discovery)
 	if err != nil {
 		return err
 	}

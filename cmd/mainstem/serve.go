@@ -77,6 +77,9 @@ func runNode(ctx context.Context, cfg config, in invocation, greet func(net.Addr
 	if n.keys, err = newKeychain(cfg.tls, n.log, n.metrics); err != nil {
 		return err
 	}
+	if err := n.openPeerTLS(); err != nil {
+		return err
+	}
 	if n.gate, err = openGate(cfg, n.log); err != nil {
 		return phaseLoad.in(err)
 	}
@@ -97,6 +100,9 @@ func runNode(ctx context.Context, cfg config, in invocation, greet func(net.Addr
 	serving.Go(func() error { return n.serveClients() })
 	if n.keys != nil {
 		serving.Go(func() error { n.keys.run(ctx); return nil })
+	}
+	if n.peerTLS != nil {
+		serving.Go(func() error { n.peerTLS.Run(ctx); return nil })
 	}
 	serving.Go(func() error { return n.gate.Run(ctx) })
 	serving.Go(func() error { return n.serveAdmin() })

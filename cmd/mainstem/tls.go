@@ -24,8 +24,7 @@ type keychain struct {
 	current atomic.Pointer[tls.Config]
 	files   *fresh.Files
 
-	expiry  prometheus.Gauge
-	reloads *prometheus.CounterVec
+	metrics certificateMetrics
 }
 
 // newKeychain reads the files. It returns nil when clients connect without TLS.
@@ -33,13 +32,7 @@ func newKeychain(cfg tlsConfig, log *slog.Logger, r prometheus.Registerer) (*key
 	if cfg.mode == modeHTTP {
 		return nil, nil
 	}
-	k := &keychain{cfg: cfg, log: log}
-	k.expiry = prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "mainstem_certificate_expiry_timestamp_seconds", Help: "When the certificate that clients are shown ends, in Unix time."})
-	k.reloads = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "mainstem_certificate_reloads_total", Help: "Changed certificate files, by result: taken or refused."}, []string{"result"})
-	k.reloads.WithLabelValues("taken")
-	k.reloads.WithLabelValues("refused")
+	k := &keychain{cfg: cfg, log: log, metrics: newCertificateMetrics(r, forClients)}
 	files := []fresh.File{{Name: "transport.tls.cert_path", Path: cfg.certPath}, {Name: "transport.tls.key_path", Path: cfg.keyPath}}
 	if cfg.mode == modeMTLS {
 		files = append(files, fresh.File{Name: "transport.tls.client_ca_path", Path: cfg.clientCA})
@@ -53,7 +46,6 @@ func newKeychain(cfg tlsConfig, log *slog.Logger, r prometheus.Registerer) (*key
 	case err != nil:
 		return nil, phaseTLS.in(err)
 	}
-	r.MustRegister(k.expiry, k.reloads)
 	return k, nil
 }
 
@@ -75,7 +67,7 @@ func (k *keychain) take(content [][]byte) error {
 			return fmt.Errorf("transport.tls.client_ca_path %s: no certificate in it", k.cfg.clientCA)
 		}
 	}
-	k.expiry.Set(float64(pair.Leaf.NotAfter.Unix()))
+	k.metrics.expiry.Set(float64(pair.Leaf.NotAfter.Unix()))
 	k.current.Store(c)
 	return nil
 }
@@ -95,12 +87,12 @@ func (k *keychain) serverConfig() *tls.Config {
 func (k *keychain) run(ctx context.Context) { k.files.Run(ctx) }
 
 func (k *keychain) taken() {
-	k.reloads.WithLabelValues("taken").Inc()
+	k.metrics.reloads.WithLabelValues("taken").Inc()
 	k.log.Info("certificate files read again", "cert", k.cfg.certPath, "until", k.current.Load().Certificates[0].Leaf.NotAfter)
 }
 
 func (k *keychain) refused(err error) {
-	k.reloads.WithLabelValues("refused").Inc()
+	k.metrics.reloads.WithLabelValues("refused").Inc()
 	k.log.Error("changed certificate files are not sound; the last sound ones stay in use", "err", err)
 }
 

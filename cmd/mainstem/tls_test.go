@@ -3,16 +3,9 @@ package main
 import (
 	"bufio"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"io"
-	"math/big"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -20,61 +13,20 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
+
+	"mainstem/test/harness"
 )
 
 // authority signs certificates for these tests.
 type authority struct {
-	t    *testing.T
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-	last int64
+	*harness.Authority
+	t *testing.T
 }
 
-func newAuthority(t *testing.T) *authority {
-	a := &authority{t: t}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"}, NotBefore: time.Now().Add(-time.Hour),
-		NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
-	a.key = newKey(t)
-	der, err := x509.CreateCertificate(rand.Reader, template, template, a.key.Public(), a.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if a.cert, err = x509.ParseCertificate(der); err != nil {
-		t.Fatal(err)
-	}
-	return a
-}
-
-func newKey(t *testing.T) *ecdsa.PrivateKey {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
+func newAuthority(t *testing.T) *authority { return &authority{harness.NewAuthority(t), t} }
 
 // issue makes a certificate for loopback, good for servers and clients.
-func (a *authority) issue() (certPEM, keyPEM []byte) {
-	a.t.Helper()
-	a.last++
-	key := newKey(a.t)
-	template := &x509.Certificate{SerialNumber: big.NewInt(100 + a.last), Subject: pkix.Name{CommonName: "test"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})
-}
-
-func (a *authority) pem() []byte {
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})
-}
+func (a *authority) issue() (certPEM, keyPEM []byte) { return a.Issue(nil, "127.0.0.1") }
 
 func (a *authority) pair() tls.Certificate {
 	pair, err := tls.X509KeyPair(a.issue())
@@ -87,7 +39,7 @@ func (a *authority) pair() tls.Certificate {
 // client trusts the authority.
 func (a *authority) client(change func(*tls.Config)) *http.Client {
 	c := &tls.Config{RootCAs: x509.NewCertPool()}
-	c.RootCAs.AddCert(a.cert)
+	c.RootCAs.AddCert(a.Cert)
 	if change != nil {
 		change(c)
 	}
@@ -103,7 +55,7 @@ func newTLSDir(t *testing.T, a *authority) tlsDir {
 	dir := t.TempDir()
 	d := tlsDir{filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"), filepath.Join(dir, "ca.pem")}
 	d.write(t, a)
-	if err := os.WriteFile(d.ca, a.pem(), 0o600); err != nil {
+	if err := os.WriteFile(d.ca, a.PEM(), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return d
