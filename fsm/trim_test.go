@@ -208,8 +208,8 @@ func TestRetentionOutlivesARestart(t *testing.T) {
 func TestReadersBesideATrimMeetNoDamage(t *testing.T) {
 	n := openNode(t, vfs.NewMem(), fsm.Config{Damaged: func(err error) { t.Errorf("damage: %v", err) }, TailBytes: -1, ChunkBytes: -1})
 	n.must(create("s", ""))
-	const step, size = 8, 512
-	for range 400 {
+	const appends, size = 3000, 16
+	for range appends {
 		n.must(add("s", strings.Repeat("x", size)))
 	}
 	var readers sync.WaitGroup
@@ -239,11 +239,9 @@ func TestReadersBesideATrimMeetNoDamage(t *testing.T) {
 			}
 		})
 	}
-	for i := uint64(step); i <= 400; i += step {
+	for i := uint64(1); i <= appends; i++ {
 		n.must(stream.Trim{Name: "s", To: offsetAt(1, i*size)})
-		for range step {
-			n.must(add("s", strings.Repeat("y", size)))
-		}
+		n.must(add("s", strings.Repeat("y", size)))
 	}
 	close(done)
 	readers.Wait()
