@@ -26,6 +26,10 @@ type Listed struct {
 	TTL         *uint64 `json:"ttl_seconds,omitempty"`
 	ExpiresAt   string  `json:"expires_at,omitempty"`
 	ForkedFrom  string  `json:"forked_from,omitempty"`
+
+	RetentionBytes uint64 `json:"retention_bytes,omitempty"`
+	RetentionAge   uint64 `json:"retention_age_seconds,omitempty"`
+	Horizon        string `json:"horizon,omitempty"` // of one that was trimmed
 }
 
 // List yields the streams whose names begin with a prefix, in order. page is how

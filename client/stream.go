@@ -28,6 +28,10 @@ type Info struct {
 	TTL         string `json:"ttl_seconds,omitempty"`
 	ExpiresAt   string `json:"expires_at,omitempty"`
 	ETag        string `json:"etag,omitempty"`
+
+	RetentionBytes string `json:"retention_bytes,omitempty"`
+	RetentionAge   string `json:"retention_age_seconds,omitempty"`
+	Horizon        string `json:"horizon,omitempty"` // of one that was trimmed: where it begins
 }
 
 // path is a stream's name as it stands in a URL.
@@ -41,7 +45,8 @@ func path(name string) (string, error) {
 
 func infoOf(name string, h http.Header) Info {
 	return Info{Name: name, ContentType: h.Get("Content-Type"), Next: h.Get("Stream-Next-Offset"), Closed: isTrue(h.Get("Stream-Closed")),
-		TTL: h.Get("Stream-TTL"), ExpiresAt: h.Get("Stream-Expires-At"), ETag: h.Get("ETag")}
+		TTL: h.Get("Stream-TTL"), ExpiresAt: h.Get("Stream-Expires-At"), ETag: h.Get("ETag"),
+		RetentionBytes: h.Get("Stream-Retention-Bytes"), RetentionAge: h.Get("Stream-Retention-Age"), Horizon: h.Get("Stream-Retention-Horizon")}
 }
 
 func isTrue(s string) bool { return s == "true" || s == "TRUE" || s == "True" }
@@ -56,6 +61,9 @@ type Creation struct {
 	Source      string // of a fork: the name of a stream on this server; "" for none
 	Offset      string // of a fork: where it leaves its source; "" for the end
 	SubOffset   string // of a fork: messages or bytes after Offset; "" for none
+
+	RetentionBytes int64         // of the newest data that is kept at least; 0 for all
+	RetentionAge   time.Duration // how old data may become, in whole seconds; 0 for any
 }
 
 // Create makes a stream, or finds that it is there already and the same.
@@ -76,6 +84,12 @@ func (c *Client) Create(ctx context.Context, name string, with Creation) (info I
 	}
 	if !with.ExpiresAt.IsZero() {
 		set("Stream-Expires-At", with.ExpiresAt.UTC().Format(time.RFC3339))
+	}
+	if with.RetentionBytes > 0 {
+		set("Stream-Retention-Bytes", strconv.FormatInt(with.RetentionBytes, 10))
+	}
+	if with.RetentionAge > 0 {
+		set("Stream-Retention-Age", strconv.FormatInt(int64(with.RetentionAge/time.Second), 10))
 	}
 	if with.Closed {
 		set("Stream-Closed", "true")
@@ -186,6 +200,21 @@ func (c *Client) Delete(ctx context.Context, name string) error {
 		return err
 	}
 	return res.Body.Close()
+}
+
+// Trim lets all go that a stream holds before an offset, and returns where it
+// begins now. Only Mainstem trims.
+func (c *Client) Trim(ctx context.Context, name, offset string) (Info, error) {
+	p, err := path(name)
+	if err != nil {
+		return Info{}, err
+	}
+	h := http.Header{"Stream-Retention-Horizon": {offset}}
+	res, err := c.do(ctx, request{method: http.MethodPatch, stream: p, header: h, again: true})
+	if err != nil {
+		return Info{}, err
+	}
+	return infoOf(name, res.Header), res.Body.Close()
 }
 
 // Chunk is one answer to a read.

@@ -187,6 +187,12 @@ func script(t testing.TB, seed uint64, batches int) (commands [][]stream.Command
 				if g.IntN(3) == 0 {
 					c.Lifetime = ttl(t, "3")
 				}
+				switch g.IntN(4) {
+				case 0:
+					c.Retention.Bytes = uint64(1 + g.IntN(30))
+				case 1:
+					c.Retention.Age = uint64(1 + g.IntN(3))
+				}
 				batch = append(batch, c)
 			case k < 30:
 				c := forkOf(name(), name(), nil, 0)
@@ -195,6 +201,12 @@ func script(t testing.TB, seed uint64, batches int) (commands [][]stream.Command
 				}
 				if g.IntN(3) == 0 {
 					c.Fork.Offset, c.Fork.SubOffset = &stream.Offset{}, uint64(g.IntN(4))
+				}
+				batch = append(batch, c)
+			case k < 38:
+				c := stream.Trim{Name: name()}
+				if g.IntN(3) == 0 {
+					c.To = &stream.Offset{Incarnation: uint64(1 + g.IntN(40)), Pos: uint64(g.IntN(20))}
 				}
 				batch = append(batch, c)
 			case k < 88:

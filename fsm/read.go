@@ -69,10 +69,11 @@ func (m *Machine) readView(name stream.Name, v view, from stream.From, limit int
 		if err == nil || !isMissing(err) {
 			return chunk, err
 		}
-		// The stream was deleted while it was read, and its data with it. The copy
+		// The stream was deleted or trimmed while it was read, and its data with it. The copy
 		// is asked, not the heads: they learn of a commit after it.
 		now, stateErr := read(m.engine, name)
-		if stateErr != nil || now != nil && now.Incarnation == v.state.Incarnation && !now.Deleted {
+		trimmed := now != nil && now.Incarnation == v.state.Incarnation && now.Horizon > v.state.Horizon
+		if stateErr != nil || now != nil && now.Incarnation == v.state.Incarnation && !now.Deleted && !trimmed {
 			return stream.Chunk{}, errors.Join(fmt.Errorf("%w: read %q: %w", storage.ErrCorrupt, name, err), stateErr)
 		}
 		v = view{state: now}
@@ -138,11 +139,14 @@ func begin(s *stream.State, from stream.From) (uint64, error) {
 	}
 	o, named := from.Offset()
 	if !named {
-		return 0, nil
+		return s.Horizon, nil
 	}
 	pos, at := s.Locate(o)
 	switch at {
 	case stream.Here:
+		if no := s.CheckKept(pos); no != nil {
+			return 0, no
+		}
 		return pos, nil
 	case stream.Earlier:
 		return 0, &stream.Rejection{Code: stream.Gone,

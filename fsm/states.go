@@ -12,6 +12,7 @@ type state struct {
 	name    stream.Name
 	current *stream.State // nil when there is none; replaced, never written
 	indexed stream.Time   // where the expiry index on disk has it
+	trimAt  stream.Time   // where the retention index on disk has it
 	dirty   bool          // differs from the disk
 	links   *linkList     // of subscriptions; nil when nobody has asked
 }
@@ -36,7 +37,7 @@ func (c *states) get(name stream.Name) *state {
 	if !ok {
 		s = &state{name: name, current: load(c.engine, name)}
 		if s.current != nil {
-			s.indexed = s.current.Indexed
+			s.indexed, s.trimAt = s.current.Indexed, s.current.TrimAt
 		}
 	}
 	c.young[name] = s

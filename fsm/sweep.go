@@ -15,7 +15,8 @@ const (
 )
 
 // Sweep proposes, until ctx ends, the expiry of streams whose deadline has
-// passed by the clock now. It decides nothing: the rule is asked again in log
+// passed by the clock now, and the trimming of those that hold more than their
+// retention keeps. It decides nothing: the rule is asked again in log
 // order, and a stream renewed meanwhile lives on. Run it where commands are
 // proposed.
 func (m *Machine) Sweep(ctx context.Context, every time.Duration, now func() time.Time, submit func(context.Context, stream.Command) error) {
@@ -32,7 +33,7 @@ func (m *Machine) Sweep(ctx context.Context, every time.Duration, now func() tim
 			continue
 		}
 		if err := m.sweep(ctx, stream.TimeOf(now()), submit); err != nil && ctx.Err() == nil {
-			m.log.Warn("expired streams could not be swept", "err", err)
+			m.log.Warn("expired streams and old data could not be swept", "err", err)
 			pause = sweepSlow
 		}
 	}
@@ -43,7 +44,14 @@ func (m *Machine) sweep(ctx context.Context, now stream.Time, submit func(contex
 	if err != nil {
 		return err
 	}
+	trims, err := m.engine.TrimsDue(now, sweepBatch)
+	if err != nil {
+		return err
+	}
 	g, ctx := errgroup.WithContext(ctx)
+	for _, d := range trims {
+		g.Go(func() error { return submit(ctx, stream.Trim{Name: d.Name}) })
+	}
 	for _, d := range due {
 		g.Go(func() error { return submit(ctx, stream.Expire{Name: d.Name}) })
 	}

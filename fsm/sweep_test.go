@@ -29,11 +29,14 @@ type leader struct {
 func (l *leader) submit(_ context.Context, c stream.Command) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e, ok := c.(stream.Expire)
-	if !ok {
+	switch c := c.(type) {
+	case stream.Expire:
+		l.asked = append(l.asked, c.Name)
+	case stream.Trim:
+		l.asked = append(l.asked, c.Name)
+	default:
 		return fmt.Errorf("sweep submits %T", c)
 	}
-	l.asked = append(l.asked, e.Name)
 	if l.fail != nil {
 		return l.fail
 	}

@@ -120,6 +120,11 @@ func (t *txn) decide(c stream.Command) stream.Result {
 	for _, w := range t.change.Writes {
 		t.write(w)
 	}
+	for _, f := range t.change.Freed {
+		if err := t.batch.FreeRecords(f.Incarnation, f.From, f.To); err != nil {
+			panic(fmt.Sprintf("fsm: %v", err))
+		}
+	}
 	for _, incarnation := range t.change.Dropped {
 		t.drop(incarnation)
 	}
@@ -291,18 +296,19 @@ func (t *txn) settle() {
 	t.done = t.done[:0]
 }
 
-// stage puts one changed stream, and its entry in the expiry index, into the
-// batch.
+// stage puts one changed stream, and its entries in the indexes by time, into
+// the batch.
 func (t *txn) stage(s *state) {
 	s.dirty = false
-	var indexed stream.Time
+	var indexed, trimAt stream.Time
 	if s.current == nil {
 		t.batch.DeleteStream(s.name)
 	} else {
-		indexed = s.current.Indexed
+		indexed, trimAt = s.current.Indexed, s.current.TrimAt
 		t.buf = stream.AppendState(t.buf[:0], s.current)
 		t.batch.PutStream(s.name, t.buf)
 	}
+	t.stageTrim(s, trimAt)
 	if indexed == s.indexed {
 		return
 	}
@@ -313,4 +319,17 @@ func (t *txn) stage(s *state) {
 		t.batch.PutDeadline(indexed, s.name)
 	}
 	s.indexed = indexed
+}
+
+func (t *txn) stageTrim(s *state, at stream.Time) {
+	if at == s.trimAt {
+		return
+	}
+	if s.trimAt != 0 {
+		t.batch.DeleteTrim(s.trimAt, s.name)
+	}
+	if at != 0 {
+		t.batch.PutTrim(at, s.name)
+	}
+	s.trimAt = at
 }

@@ -69,6 +69,43 @@ func (t *txn) AppendAt(incarnation, pos uint64) (a stream.StoredAppend, ok bool)
 	return a, ok
 }
 
+// Holding implements stream.View.
+func (t *txn) Holding(incarnation, pos uint64) (held stream.Held, ok bool) {
+	for r := range t.uncommitted(incarnation) {
+		start := r.start
+		for _, a := range r.appends {
+			end := start + uint64(len(a.Data))
+			if start <= pos && pos < end {
+				return stream.Held{Start: start, End: end, At: a.At}, true
+			}
+			start = end
+		}
+	}
+	t.stored(incarnation, pos, func(r *stream.Record) {
+		r.Each(func(start, end uint64, at stream.Time) bool {
+			held, ok = stream.Held{Start: start, End: end, At: at}, start <= pos && pos < end
+			return !ok
+		})
+	})
+	return held, ok
+}
+
+// WholeBefore implements stream.View. The record of the current entry may grow
+// until that ends.
+func (t *txn) WholeBefore(incarnation, pos uint64) uint64 {
+	if i := t.findRun(incarnation); i >= 0 && t.runs[i].start < pos {
+		return t.runs[i].start
+	}
+	whole := pos
+	for _, r := range t.done {
+		if r.incarnation == incarnation && r.start < pos && r.start+uint64(r.bytes()) > pos {
+			whole = r.start
+		}
+	}
+	t.stored(incarnation, pos, func(r *stream.Record) { whole = r.Start })
+	return whole
+}
+
 // uncommitted yields what the current entry and those before it in the same
 // commit have added to incarnation. Only forks ask, and forks are rare.
 func (t *txn) uncommitted(incarnation uint64) iter.Seq[run] {

@@ -48,7 +48,7 @@ func TestEveryRouteDecides(t *testing.T) {
 			}
 			continue
 		}
-		if !slices.Contains([]string{"GET", "HEAD", "PUT", "POST", "DELETE"}, route.Method) {
+		if !slices.Contains([]string{"GET", "HEAD", "PUT", "POST", "PATCH", "DELETE"}, route.Method) {
 			continue // echo's own entries for what is not found
 		}
 		walked++
@@ -80,6 +80,7 @@ func TestWhatEachScopeOpens(t *testing.T) {
 		"create":    {"PUT", "room/new", "", []string{"Content-Type", "text/plain"}},
 		"fork":      {"PUT", "room/fork", "", []string{"Stream-Forked-From", "/v1/stream/room/1"}},
 		"fork away": {"PUT", "room/fork2", "", []string{"Stream-Forked-From", "/v1/stream/secret"}},
+		"trim":      {"PATCH", "room/1", "", []string{"Stream-Retention-Horizon", "0000000000000001_0000000000000000"}},
 		"delete":    {"DELETE", "room/1", "", nil},
 		"elsewhere": {"GET", "secret?offset=-1", "", nil},
 		"status":    {"GET", "../cluster/status", "", nil},
@@ -89,9 +90,9 @@ func TestWhatEachScopeOpens(t *testing.T) {
 		"append":             {"append", "close"},
 		"create":             {"create"},
 		"create,read":        {"create", "fork", "head", "read"},
-		"delete":             {"delete"},
+		"delete":             {"delete", "trim"},
 		"read,append,create": {"append", "close", "create", "fork", "head", "read"},
-		"admin":              {"append", "close", "create", "delete", "fork", "head", "read", "status"},
+		"admin":              {"append", "close", "create", "delete", "fork", "head", "read", "status", "trim"},
 	} {
 		t.Run(scopes, func(t *testing.T) {
 			gate, key := gateWith(t, strings.Split(scopes, ","), "room/**")

@@ -56,6 +56,7 @@ var answers = [...]answer{
 	stream.BadSubOffset:         {http.StatusBadRequest, codeBadRequest, "INVALID_SUB_OFFSET"},
 	stream.StreamTooLong:        {http.StatusRequestEntityTooLarge, codeTooLarge, "STREAM_TOO_LONG"},
 	stream.TailMoved:            {http.StatusPreconditionFailed, codeConflict, "TAIL_MOVED"},
+	stream.Trimmed:              {http.StatusGone, codeGone, "TRIMMED"},
 	stream.OutcomeUnknown:       {http.StatusServiceUnavailable, codeUnavailable, reasonUnknown},
 }
 

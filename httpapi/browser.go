@@ -8,7 +8,7 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-const allowedMethods = "GET, HEAD, PUT, POST, DELETE, OPTIONS"
+const allowedMethods = "GET, HEAD, PUT, POST, PATCH, DELETE, OPTIONS"
 
 // Headers that pages of other origins may send and read.
 var (
@@ -17,12 +17,14 @@ var (
 		"Stream-TTL", "Stream-Expires-At", "Stream-Seq", "Stream-Closed", "Stream-Forked-From",
 		"Stream-Fork-Offset", "Stream-Fork-Sub-Offset", "Stream-Read-Consistency",
 		"Producer-Id", "Producer-Epoch", "Producer-Seq",
+		"Stream-Retention-Bytes", "Stream-Retention-Age", "Stream-Retention-Horizon",
 	}, ", ")
 	corsResponseHeaders = strings.Join([]string{
 		"Content-Type", "Content-Length", "ETag", "Location", "Retry-After", "Allow",
 		"Stream-Next-Offset", "Stream-Up-To-Date", "Stream-Closed", "Stream-Cursor",
 		"Stream-TTL", "Stream-Expires-At", "Stream-SSE-Data-Encoding", "Stream-Staleness",
 		"Producer-Epoch", "Producer-Seq", "Producer-Expected-Seq", "Producer-Received-Seq",
+		"Stream-Retention-Bytes", "Stream-Retention-Age", "Stream-Retention-Horizon",
 	}, ", ")
 )
 

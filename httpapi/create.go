@@ -45,6 +45,9 @@ func (s *Server) parseCreate(c echo.Context) (cmd stream.Create, err error) {
 	if cmd.Lifetime, err = lifetime(r.Header); err != nil {
 		return cmd, err
 	}
+	if cmd.Retention, err = retention(r.Header); err != nil {
+		return cmd, err
+	}
 	if cmd.Closed, err = wantsClosed(r.Header); err != nil {
 		return cmd, err
 	}

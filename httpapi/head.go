@@ -35,6 +35,7 @@ func (s *Server) head(c echo.Context) (operation, error) {
 	if at := info.Lifetime.ExpiresAtText(); at != "" {
 		h[headerExpiresAt] = []string{at}
 	}
+	setRetention(h, &info)
 	if info.Closed {
 		h[headerClosed] = valTrue
 	}

@@ -38,6 +38,10 @@ type listedStream struct {
 	TTL         *uint64     `json:"ttl_seconds,omitempty"`
 	ExpiresAt   string      `json:"expires_at,omitempty"`
 	ForkedFrom  stream.Name `json:"forked_from,omitempty"`
+
+	RetentionBytes uint64 `json:"retention_bytes,omitempty"`
+	RetentionAge   uint64 `json:"retention_age_seconds,omitempty"`
+	Horizon        string `json:"horizon,omitempty"` // of one that was trimmed
 }
 
 // listing is what a request for a listing asks.
@@ -93,6 +97,10 @@ func listed(name stream.Name, s *stream.State) listedStream {
 	if window, ok := s.Lifetime.TTL(); ok {
 		secs := uint64(window / time.Second)
 		l.TTL = &secs
+	}
+	l.RetentionBytes, l.RetentionAge = s.Retention.Bytes, s.Retention.Age
+	if s.Horizon > 0 {
+		l.Horizon = s.Start().String()
 	}
 	if s.Origin != nil {
 		l.ForkedFrom = s.Origin.Source

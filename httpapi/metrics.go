@@ -31,6 +31,7 @@ const (
 	opStatus
 	opControl
 	opList
+	opTrim
 	opOther
 	opEnd
 
@@ -51,6 +52,7 @@ var operationNames = [opEnd]string{
 	opStatus:    "status",
 	opControl:   "subscriptions",
 	opList:      "list",
+	opTrim:      "trim",
 	opOther:     "other",
 }
 

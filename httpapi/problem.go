@@ -163,6 +163,8 @@ func addRejectionHeaders(h http.Header, no *stream.Rejection) {
 		h[headerNextOffset] = []string{no.Next.String()}
 	case stream.TailMoved:
 		h[headerNextOffset] = []string{no.Next.String()}
+	case stream.Trimmed:
+		h[headerRetentionHorizon] = []string{no.Next.String()}
 	case stream.ProducerFenced:
 		h[headerProducerEpoch] = []string{strconv.FormatUint(no.Epoch, 10)}
 	case stream.ProducerGap:

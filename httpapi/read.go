@@ -107,6 +107,9 @@ func (s *Server) writeChunk(c echo.Context, v *vantage, q *query, chunk *stream.
 // setPosition sets where the client is in the stream.
 func setPosition(h http.Header, v *vantage, chunk *stream.Chunk) {
 	h[headerNextOffset] = []string{chunk.Next.String()}
+	if chunk.Trimmed {
+		h[headerRetentionHorizon] = []string{chunk.Start.String()}
+	}
 	if v.stale {
 		return
 	}

@@ -125,6 +125,7 @@ func (s *Server) route() {
 	e.GET(streams, s.serve(opRead, readsStream, s.read))
 	e.HEAD(streams, s.serve(opHead, readsStream, s.head))
 	e.DELETE(streams, s.serve(opDelete, deletesStream, s.delete))
+	e.PATCH(streams, s.serve(opTrim, deletesStream, s.trim))
 	e.OPTIONS(streams, s.serve(opPreflight, everyone, s.preflight))
 	s.routeControl()
 	get := func(path string, op operation, asks needs, h handler) {

@@ -56,13 +56,25 @@ func (b *Batch) PutRecord(incarnation, pos uint64, encoded ...[]byte) {
 
 // PutDeadline adds an entry to the expiry index.
 func (b *Batch) PutDeadline(at stream.Time, name stream.Name) {
-	b.key = appendExpiryKey(b.key[:0], at, name)
+	b.key = appendTimeKey(b.key[:0], prefixExpiry, at, name)
 	b.put()
 }
 
 // DeleteDeadline removes an entry from the expiry index.
 func (b *Batch) DeleteDeadline(at stream.Time, name stream.Name) {
-	b.key = appendExpiryKey(b.key[:0], at, name)
+	b.key = appendTimeKey(b.key[:0], prefixExpiry, at, name)
+	b.delete()
+}
+
+// PutTrim adds an entry to the retention index.
+func (b *Batch) PutTrim(at stream.Time, name stream.Name) {
+	b.key = appendTimeKey(b.key[:0], prefixTrim, at, name)
+	b.put()
+}
+
+// DeleteTrim removes an entry from the retention index.
+func (b *Batch) DeleteTrim(at stream.Time, name stream.Name) {
+	b.key = appendTimeKey(b.key[:0], prefixTrim, at, name)
 	b.delete()
 }
 

@@ -22,7 +22,9 @@ func (b *Batch) DropIncarnation(incarnation uint64) error {
 	b.open() // of the copy that is current
 	err := b.engine.scan([]byte{prefixData}, []byte{prefixProducer + 1}, func(it *pebble.Iterator) error {
 		for _, prefix := range [...]byte{prefixData, prefixProducer} {
-			if err := b.dropStored(it, prefix, incarnation); err != nil {
+			b.key = appendIncarnation(b.key[:0], prefix, incarnation)
+			b.end = appendIncarnationEnd(b.end[:0], prefix, incarnation)
+			if err := b.dropStored(it); err != nil {
 				return err
 			}
 		}
@@ -43,11 +45,28 @@ func (b *Batch) DropIncarnation(incarnation uint64) error {
 	return nil
 }
 
-// dropStored removes what the copy holds of one kind: nothing, a few keys, or a
-// range.
-func (b *Batch) dropStored(it *pebble.Iterator, prefix byte, incarnation uint64) error {
-	b.key = appendIncarnation(b.key[:0], prefix, incarnation)
-	b.end = appendIncarnationEnd(b.end[:0], prefix, incarnation)
+// FreeRecords removes the records of an incarnation that begin at from or after
+// it and before to, those in this batch too.
+func (b *Batch) FreeRecords(incarnation, from, to uint64) error {
+	b.open() // of the copy that is current
+	b.key = appendDataKey(b.key[:0], incarnation, from)
+	b.end = appendDataKey(b.end[:0], incarnation, to)
+	if err := b.engine.scan(b.key, b.end, b.dropStored); err != nil {
+		return fmt.Errorf("free incarnation %d from %d to %d: %w", incarnation, from, to, err)
+	}
+	for _, r := range b.records {
+		if r.incarnation == incarnation && from <= r.pos && r.pos < to {
+			b.key = appendDataKey(b.key[:0], r.incarnation, r.pos)
+			b.delete()
+		}
+	}
+	b.engine.cfg.Metrics.freedBytes(to - from)
+	return nil
+}
+
+// dropStored removes what the copy holds from key to end: nothing, a few keys, or
+// a range.
+func (b *Batch) dropStored(it *pebble.Iterator) error {
 	it.SetBounds(b.key, b.end)
 	n := 0
 	for ok := it.First(); ok && n < dropKeysMax; ok = it.Next() {
@@ -57,7 +76,7 @@ func (b *Batch) dropStored(it *pebble.Iterator, prefix byte, incarnation uint64)
 		return err
 	}
 	if n == dropKeysMax {
-		b.dropRange(prefix, incarnation)
+		must(b.inner.DeleteRange(b.key, b.end, nil))
 		return nil
 	}
 	for ok := it.First(); ok; ok = it.Next() {

@@ -115,3 +115,39 @@ func TestOnlyLargeDropsWriteRangeTombstones(t *testing.T) {
 		})
 	}
 }
+
+// What a trim puts into a batch does not grow with what it frees, and what is in
+// the same batch is freed too.
+func TestFreeRecordsIsSmallHoweverMuchItFrees(t *testing.T) {
+	e := openTest(t, vfs.NewMem())
+	b := e.NewBatch()
+	for i := range uint64(2000) {
+		b.PutRecord(7, i*10, []byte("record"))
+		b.PutRecord(8, i*10, []byte("another"))
+	}
+	if err := e.Commit(b, Globals{Applied: 1}); err != nil {
+		t.Fatal(err)
+	}
+	b.Reset()
+	b.PutRecord(7, 20_000, []byte("new"))
+	b.PutRecord(7, 20_010, []byte("newer"))
+	put := b.Bytes()
+	if err := b.FreeRecords(7, 50, 20_010); err != nil {
+		t.Fatal(err)
+	}
+	if grown := b.Bytes() - put; grown > 200 {
+		t.Errorf("freeing 1996 records takes %d bytes of the batch", grown)
+	}
+	if err := e.Commit(b, Globals{Applied: 2}); err != nil {
+		t.Fatal(err)
+	}
+	for incarnation, want := range map[uint64]int{7: 6, 8: 2000} {
+		got := 0
+		if err := e.Records(incarnation, 0, func(uint64, []byte) bool { got++; return true }); err != nil {
+			t.Fatal(err)
+		}
+		if got != want {
+			t.Errorf("incarnation %d has %d records left, want %d", incarnation, got, want)
+		}
+	}
+}

@@ -18,6 +18,7 @@ import (
 //	n session sequence  the outcome of one of its batches
 //	p incarnation id    a producer of an incarnation
 //	s name              a stream
+//	t time name         the retention index: when a stream is to be trimmed
 //	u number            a subscription
 //	w                   the signing keys of webhooks
 //	x deadline name     the expiry index
@@ -30,6 +31,7 @@ const (
 	prefixSession  = 'n'
 	prefixStream   = 's'
 	prefixExpiry   = 'x'
+	prefixTrim     = 't'
 
 	prefixLinked       = 'k'
 	prefixLink         = 'l'
@@ -57,14 +59,15 @@ func appendDataKey(b []byte, incarnation, pos uint64) []byte {
 	return binary.BigEndian.AppendUint64(b, pos)
 }
 
-func appendExpiryKey(b []byte, at stream.Time, name stream.Name) []byte {
-	b = binary.BigEndian.AppendUint64(append(b, prefixExpiry), uint64(at))
+// appendTimeKey is for the indexes by time.
+func appendTimeKey(b []byte, prefix byte, at stream.Time, name stream.Name) []byte {
+	b = binary.BigEndian.AppendUint64(append(b, prefix), uint64(at))
 	return append(b, name...)
 }
 
-func parseExpiryKey(key []byte) (Due, error) {
+func parseTimeKey(key []byte) (Due, error) {
 	if len(key) < 9 {
-		return Due{}, fmt.Errorf("%w: expiry key %x is too short", ErrCorrupt, key)
+		return Due{}, fmt.Errorf("%w: key %x of an index by time is too short", ErrCorrupt, key)
 	}
 	return Due{
 		At:   stream.Time(binary.BigEndian.Uint64(key[1:])),

@@ -18,6 +18,7 @@ const (
 type Metrics struct {
 	fsync       *prometheus.HistogramVec
 	corruptions *prometheus.CounterVec
+	freed       prometheus.Counter
 
 	snapshotSeconds               prometheus.Histogram
 	snapshotBytes, snapshotLatest prometheus.Gauge
@@ -36,6 +37,10 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Name: "mainstem_corruption_total",
 			Help: "Damaged records, files or blocks that were detected, by store.",
 		}, []string{"store"}),
+		freed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "mainstem_retention_freed_bytes_total",
+			Help: "Bytes of streams that were removed from this node's copy because they are beyond a horizon.",
+		}),
 	}
 	m.snapshotSeconds = prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name: "mainstem_snapshot_seconds",
@@ -50,11 +55,17 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		Name: "mainstem_snapshot_last_timestamp_seconds",
 		Help: "When the newest snapshot of this process was complete, in Unix time; 0 before the first.",
 	})
-	r.MustRegister(m.fsync, m.corruptions, m.snapshotSeconds, m.snapshotBytes, m.snapshotLatest)
+	r.MustRegister(m.fsync, m.corruptions, m.freed, m.snapshotSeconds, m.snapshotBytes, m.snapshotLatest)
 	for _, store := range [...]string{storeCopy, storeLog, storeStable, storeSnapshots} {
 		m.corruptions.WithLabelValues(store) // shown as 0 from the start, for alerts
 	}
 	return m
+}
+
+func (m *Metrics) freedBytes(n uint64) {
+	if m != nil {
+		m.freed.Add(float64(n))
+	}
 }
 
 // SpaceMetrics shows the room on the disk. A nil *SpaceMetrics shows nothing.

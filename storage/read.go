@@ -74,22 +74,32 @@ func successor(b []byte) []byte {
 	return b
 }
 
-// Due is one entry of the expiry index.
+// Due is one entry of the expiry index, or of the retention index.
 type Due struct {
 	At   stream.Time
 	Name stream.Name
 }
 
-// Due returns at most limit entries whose time has come, oldest first.
-func (e *Engine) Due(now stream.Time, limit int) (due []Due, err error) {
+// Due returns at most limit entries of the expiry index whose time has come,
+// oldest first.
+func (e *Engine) Due(now stream.Time, limit int) ([]Due, error) {
+	return e.due(prefixExpiry, now, limit)
+}
+
+// TrimsDue is Due of the retention index.
+func (e *Engine) TrimsDue(now stream.Time, limit int) ([]Due, error) {
+	return e.due(prefixTrim, now, limit)
+}
+
+func (e *Engine) due(prefix byte, now stream.Time, limit int) (due []Due, err error) {
 	if now < 0 || limit <= 0 {
 		return nil, nil
 	}
-	lower := []byte{prefixExpiry}
-	upper := binary.BigEndian.AppendUint64([]byte{prefixExpiry}, uint64(now)+1)
+	lower := []byte{prefix}
+	upper := binary.BigEndian.AppendUint64([]byte{prefix}, uint64(now)+1)
 	err = e.scan(lower, upper, func(it *pebble.Iterator) error {
 		for ok := it.First(); ok && len(due) < limit; ok = it.Next() {
-			d, err := parseExpiryKey(it.Key())
+			d, err := parseTimeKey(it.Key())
 			if err != nil {
 				return err
 			}
@@ -98,7 +108,7 @@ func (e *Engine) Due(now stream.Time, limit int) (due []Due, err error) {
 		return nil
 	})
 	if err != nil {
-		return nil, named("read expiry index", e.cfg.Dir, err)
+		return nil, named("read an index by time", e.cfg.Dir, err)
 	}
 	return due, nil
 }

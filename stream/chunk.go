@@ -9,6 +9,8 @@ type Info struct {
 	Start, Tail Offset
 	Closed      bool
 	Deleted     bool // soft-deleted: kept for its forks only (§4.2)
+	Retention   Retention
+	Trimmed     bool // something before Start was there, and cannot be read any more
 }
 
 // Chunk is what one read returns: a run of wire bytes that begins and ends

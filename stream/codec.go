@@ -13,6 +13,7 @@ const (
 	flagForkOffset
 	flagRaw
 	flagIfMatch
+	flagRetention
 	flagsKnown = 1<<iota - 1
 )
 
@@ -33,6 +34,11 @@ func AppendCommand(b []byte, c Command) []byte {
 		return binary.AppendUvarint(b, c.Bytes)
 	case Control:
 		return appendBytes(b, c.Body)
+	case Trim:
+		if c.To == nil {
+			return append(b, 0)
+		}
+		return appendOffset(append(b, 1), *c.To)
 	}
 	panic(fmt.Sprintf("stream: no encoding for %T", c))
 }
@@ -59,6 +65,8 @@ func DecodeCommand(b []byte) (Command, error) {
 		c = Mark{From: d.string(), Bytes: d.uvarint()}
 	case kindControl:
 		c = Control{Body: d.bytes()}
+	case kindTrim:
+		c = d.trim(name)
 	default:
 		return nil, fmt.Errorf("stream: command kind %d is unknown to this version", k)
 	}
@@ -79,9 +87,15 @@ func appendCreate(b []byte, c Create) []byte {
 			flags |= flagForkOffset
 		}
 	}
+	if !c.Retention.IsNone() {
+		flags |= flagRetention
+	}
 	b = append(b, flags)
 	b = appendBytes(b, c.ContentType)
 	b = appendLifetime(b, c.Lifetime)
+	if !c.Retention.IsNone() {
+		b = appendRetention(b, c.Retention)
+	}
 	if f := c.Fork; f != nil {
 		b = appendBytes(b, f.Source)
 		if f.Offset != nil {
@@ -97,6 +111,9 @@ func (d *decoder) create(name Name) Create {
 	c := Create{Name: name, Closed: flags&flagClose != 0}
 	c.ContentType = d.contentType()
 	c.Lifetime = d.lifetime()
+	if flags&flagRetention != 0 {
+		c.Retention = d.retention()
+	}
 	if flags&flagFork != 0 {
 		c.Fork = &Fork{Source: Name(d.string())}
 		if flags&flagForkOffset != 0 {
@@ -149,6 +166,18 @@ func (d *decoder) append(name Name) Append {
 	}
 	c.Body = d.payload()
 	return c
+}
+
+func (d *decoder) trim(name Name) Trim {
+	switch d.byte() {
+	case 0:
+		return Trim{Name: name}
+	case 1:
+		to := d.offset()
+		return Trim{Name: name, To: &to}
+	}
+	d.fail()
+	return Trim{}
 }
 
 func (d *decoder) flags() byte {

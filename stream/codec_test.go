@@ -43,7 +43,8 @@ var sampleOffset = Offset{7, 300}
 // samples are commands with every field set, and with none.
 func sampleCommands(t testing.TB) (names []string, commands map[string]Command) {
 	names = []string{"create-bare", "create-full", "create-fork", "create-fork-raw", "create-fork-tail", "create-json",
-		"append-bare", "append-full", "append-json", "append-if-match", "close", "delete", "touch", "expire", "open-session", "mark", "control"}
+		"append-bare", "append-full", "append-json", "append-if-match", "close", "delete", "touch", "expire", "open-session", "mark", "control",
+		"create-retention", "trim", "trim-to"}
 	return names, map[string]Command{
 		"create-bare":      Create{Name: "a"},
 		"create-full":      Create{Name: "a/b", ContentType: "text/plain", Lifetime: ttl(t, 3600), Closed: true, Body: Payload{Data: []byte("hi")}},
@@ -54,15 +55,18 @@ func sampleCommands(t testing.TB) (names []string, commands map[string]Command) 
 		"append-bare":      Append{Name: "a", ContentType: "text/plain", Body: Payload{Data: []byte("x")}},
 		"append-full": Append{Name: "a", ContentType: "text/plain", Body: Payload{Data: []byte("x\x00\xff")}, Seq: "00\xff1",
 			Producer: &Producer{"p-1", IntegerMax, 128}, Close: true},
-		"append-json":     Append{Name: "j", ContentType: "application/json", Body: Payload{Data: []byte(`"é",` + strings.Repeat("1", 200) + ","), Messages: []uint32{5, 201}}},
-		"append-if-match": Append{Name: "a", ContentType: "text/plain", Body: Payload{Data: []byte("x")}, Seq: "1", Producer: &Producer{"p", 1, 2}, IfMatch: &sampleOffset},
-		"close":           Append{Name: "a", Close: true},
-		"delete":          Delete{"a%2Fb"},
-		"touch":           Touch{"a"},
-		"expire":          Expire{"a"},
-		"open-session":    OpenSession{},
-		"mark":            Mark{From: "s\x00\xff", Bytes: 1 << 24},
-		"control":         Control{Body: []byte("\x01{}")},
+		"append-json":      Append{Name: "j", ContentType: "application/json", Body: Payload{Data: []byte(`"é",` + strings.Repeat("1", 200) + ","), Messages: []uint32{5, 201}}},
+		"append-if-match":  Append{Name: "a", ContentType: "text/plain", Body: Payload{Data: []byte("x")}, Seq: "1", Producer: &Producer{"p", 1, 2}, IfMatch: &sampleOffset},
+		"close":            Append{Name: "a", Close: true},
+		"delete":           Delete{"a%2Fb"},
+		"touch":            Touch{"a"},
+		"expire":           Expire{"a"},
+		"open-session":     OpenSession{},
+		"mark":             Mark{From: "s\x00\xff", Bytes: 1 << 24},
+		"create-retention": Create{Name: "r", Lifetime: ttl(t, 60), Retention: Retention{Bytes: 1 << 30, Age: 86400}},
+		"trim":             Trim{Name: "r"},
+		"trim-to":          Trim{Name: "r", To: &sampleOffset},
+		"control":          Control{Body: []byte("\x01{}")},
 	}
 }
 
@@ -181,10 +185,12 @@ func TestResultBytesAreGolden(t *testing.T) {
 }
 
 func sampleStates(t testing.TB) (names []string, states map[string]State) {
-	return []string{"bare", "full", "fork"}, map[string]State{
+	return []string{"bare", "full", "fork", "trimmed", "pinned"}, map[string]State{
 		"bare": {Incarnation: 1, ContentType: "text/plain"},
 		"full": {Incarnation: 300, ContentType: "application/json", Lifetime: ttl(t, 60), CreatedAt: 1896091200250, Deadline: 1896091260250,
 			Indexed: 1896091255250, Pos: 70000, Seq: "b\xff", Closed: true, ClosedBy: &Producer{"p", 2, 9}, Refs: 3, Deleted: true},
+		"trimmed": {Incarnation: 1, ContentType: "text/plain", Pos: 1000, Retention: Retention{Bytes: 300, Age: 60}, Horizon: 700, Freed: 650, TrimAt: 1896091255250},
+		"pinned":  {Incarnation: 1, ContentType: "text/plain", Pos: 1000, Refs: 1, Horizon: 700, Freed: 699, Pinned: Range{100, 300}},
 		"fork": {Incarnation: 9, ContentType: "text/plain", Lifetime: expiresAt(t, -1), Base: 20, Pos: 30,
 			Spans: []Span{{1, 0, 10}, {4, 10, 20}}, Origin: &Origin{Source: "a//b", SourceIncarnation: 4, Offset: Offset{4, 20}, SubOffset: 2, InheritsLifetime: true}},
 	}
@@ -330,13 +336,16 @@ func FuzzCommandRoundTrip(f *testing.F) {
 				create.Fork.Offset = &Offset{inc, pos}
 			}
 		}
+		if bits&8 != 0 {
+			create.Retention = Retention{a, b}
+		}
 		switch bits >> 6 {
 		case 1:
 			create.Lifetime = Lifetime{kind: lifetimeTTL, ttl: b}
 		case 2:
 			create.Lifetime = Lifetime{kind: lifetimeExpiresAt, at: Time(b), text: seq}
 		}
-		for _, c := range []Command{appended, create, Delete{Name(name)}, Touch{Name(name)}, Expire{Name(name)}, Mark{name, b}} {
+		for _, c := range []Command{appended, create, Delete{Name(name)}, Touch{Name(name)}, Expire{Name(name)}, Mark{name, b}, Trim{Name(name), create.to()}} {
 			prefix := []byte("before")
 			encoded := AppendCommand(prefix, c)
 			if !bytes.HasPrefix(encoded, prefix) {
@@ -348,6 +357,14 @@ func FuzzCommandRoundTrip(f *testing.F) {
 			}
 		}
 	})
+}
+
+// to makes a command with an offset, or without, of one that has it.
+func (c *Create) to() *Offset {
+	if c.Fork == nil {
+		return nil
+	}
+	return c.Fork.Offset
 }
 
 func FuzzDecodeResults(f *testing.F) {

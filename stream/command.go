@@ -1,7 +1,7 @@
 package stream
 
 // Command is what enters the replicated log: Create, Append, Delete, Touch,
-// Expire, OpenSession, Mark or Control. Replicas decide it in log order; see Decide.
+// Expire, OpenSession, Mark, Control or Trim. Replicas decide it in log order; see Decide.
 type Command interface {
 	kind() kind
 	target() Name
@@ -15,6 +15,7 @@ type Create struct {
 	Closed      bool
 	Body        Payload
 	Fork        *Fork
+	Retention   Retention
 }
 
 // Fork names the source and the divergence point of a creation (§4.2).
@@ -61,6 +62,13 @@ type Mark struct {
 // comes back in Outcome.Answer.
 type Control struct{ Body []byte }
 
+// Trim asks for the oldest data of a stream to go: what lies before To, and what
+// its retention does not keep.
+type Trim struct {
+	Name Name
+	To   *Offset // nil for what retention says alone
+}
+
 // kind is the first byte of an encoded command. Append only, never reorder.
 type kind uint8
 
@@ -74,6 +82,7 @@ const (
 	kindOpenSession
 	kindMark
 	kindControl
+	kindTrim
 )
 
 // grows reports that a kind of command brings data. What does not is let through
@@ -81,7 +90,7 @@ const (
 // bringing data until it is listed.
 func (k kind) grows() bool {
 	switch k {
-	case kindDelete, kindTouch, kindExpire, kindOpenSession, kindMark:
+	case kindDelete, kindTouch, kindExpire, kindOpenSession, kindMark, kindTrim:
 		return false
 	}
 	return true
@@ -99,12 +108,14 @@ func (Expire) kind() kind { return kindExpire }
 func (OpenSession) kind() kind { return kindOpenSession }
 func (Mark) kind() kind        { return kindMark }
 func (Control) kind() kind     { return kindControl }
+func (Trim) kind() kind        { return kindTrim }
 
 func (c Create) target() Name { return c.Name }
 func (c Append) target() Name { return c.Name }
 func (c Delete) target() Name { return c.Name }
 func (c Touch) target() Name  { return c.Name }
 func (c Expire) target() Name { return c.Name }
+func (c Trim) target() Name   { return c.Name }
 
 func (OpenSession) target() Name { return "" }
 func (Mark) target() Name        { return "" }

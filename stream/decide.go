@@ -13,6 +13,13 @@ type View interface {
 	Ends(incarnation, pos uint64) bool
 	// AppendAt returns the append stored under incarnation that begins at pos.
 	AppendAt(incarnation, pos uint64) (StoredAppend, bool)
+	// Holding returns the append stored under incarnation that holds the byte after
+	// pos. It is asked about data that is kept.
+	Holding(incarnation, pos uint64) (Held, bool)
+	// WholeBefore is how far data stored under incarnation can be freed without
+	// what lies at pos or after it: up to pos, or to the start of the record that
+	// goes on there, or may yet.
+	WholeBefore(incarnation, pos uint64) uint64
 	// Incarnations is how many have been drawn.
 	Incarnations() uint64
 }
@@ -23,8 +30,9 @@ type Change struct {
 	Producers []ProducerChange
 	Writes    []Write
 	Dropped   []uint64 // incarnations whose data and producers go
-	Drawn     uint64   // the incarnation, or session, drawn; 0 for none
-	Opened    bool     // Drawn is a session
+	Freed     []FreedRange
+	Drawn     uint64 // the incarnation, or session, drawn; 0 for none
+	Opened    bool   // Drawn is a session
 }
 
 // StreamChange replaces the state of a stream; Gone removes it.
@@ -47,12 +55,20 @@ type Write struct {
 	Append           StoredAppend
 }
 
+// FreedRange is data of an incarnation that goes. Records begin and end at its
+// bounds.
+type FreedRange struct {
+	Incarnation uint64
+	Range
+}
+
 // Reset empties c and keeps its memory.
 func (c *Change) Reset() {
 	clear(c.Streams)
 	clear(c.Writes)
 	c.Streams, c.Producers = c.Streams[:0], c.Producers[:0]
 	c.Writes, c.Dropped, c.Drawn, c.Opened = c.Writes[:0], c.Dropped[:0], 0, false
+	c.Freed = c.Freed[:0]
 }
 
 // Decide says what cmd does at machine time now, and fills c, which must be
@@ -73,6 +89,8 @@ func Decide(v View, now Time, cmd Command, c *Change) Result {
 		out, no = d.touch(cmd)
 	case Expire:
 		out, no = d.expire(cmd)
+	case Trim:
+		out, no = d.trim(cmd)
 	case OpenSession:
 		out = d.openSession()
 	case Mark: // for replicas, not for streams
@@ -150,7 +168,7 @@ func (d *decision) remove(name Name, s *State) {
 	for {
 		if s.Refs > 0 {
 			soft := *s
-			soft.Deleted, soft.Deadline, soft.Indexed = true, 0, 0
+			soft.Deleted, soft.Deadline, soft.Indexed, soft.TrimAt = true, 0, 0, 0
 			d.put(name, soft)
 			return
 		}
@@ -160,7 +178,9 @@ func (d *decision) remove(name Name, s *State) {
 			return
 		}
 		source := *d.stream(origin.Source)
-		source.Refs--
+		if source.Refs--; source.Refs == 0 && !source.Deleted {
+			source.unpin(d.now)
+		}
 		d.put(origin.Source, source)
 		if !source.Deleted || source.Refs > 0 {
 			return

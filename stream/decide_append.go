@@ -88,4 +88,5 @@ func (d *decision) use(name Name, s *State) {
 func (d *decision) write(s *State, a StoredAppend) {
 	d.change.Writes = append(d.change.Writes, Write{s.Incarnation, s.Pos, a})
 	s.Pos += uint64(len(a.Data))
+	s.noteGrowth(d.now)
 }

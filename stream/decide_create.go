@@ -11,6 +11,7 @@ func (d *decision) create(c Create) (Outcome, *Rejection) {
 		Lifetime:    c.Lifetime,
 		CreatedAt:   d.now,
 		Closed:      c.Closed,
+		Retention:   c.Retention,
 	}
 	var prefix StoredAppend
 	if c.Fork != nil {
@@ -37,6 +38,7 @@ func (d *decision) create(c Create) (Outcome, *Rejection) {
 	if s.Origin != nil {
 		source := *d.stream(s.Origin.Source)
 		source.Refs++
+		source.pin(s.Base)
 		d.put(s.Origin.Source, source)
 	}
 	d.change.Drawn = s.Incarnation
@@ -84,6 +86,8 @@ func (c *Create) mismatch(s *State) string {
 		return "content type"
 	case !sameLifetime:
 		return "lifetime (Stream-TTL or Stream-Expires-At)"
+	case c.Retention != s.Retention:
+		return "retention (Stream-Retention-Bytes or Stream-Retention-Age)"
 	case c.Closed != s.Closed:
 		return "closure status (Stream-Closed)"
 	case (c.Fork == nil) != (s.Origin == nil):
@@ -142,7 +146,10 @@ func (d *decision) fork(c Create, s *State) (prefix StoredAppend, no *Rejection)
 	if c.Lifetime.IsNone() {
 		s.Lifetime = source.Lifetime // §4.2, table of lifetimes
 	}
-	s.Base, s.Pos, s.Spans = pos, pos, source.spansTo(pos)
+	if !s.Retention.IsNone() && pos > source.Horizon {
+		s.TrimAt = max(d.now, 1) // what it inherits may be older than it keeps
+	}
+	s.Base, s.Pos, s.Horizon, s.Spans = pos, pos, source.Horizon, source.spansTo(pos)
 	return prefix, nil
 }
 
@@ -157,7 +164,10 @@ func (d *decision) divergence(f *Fork, source *State) (uint64, *Rejection) {
 	case Earlier, Never:
 		return 0, &Rejection{Code: BadOffset, Detail: "Stream-Fork-Offset is not an offset of the source"}
 	}
-	if pos != 0 && !d.view.Ends(source.OffsetAt(pos).Incarnation, pos) {
+	if no := source.CheckKept(pos); no != nil {
+		return 0, no
+	}
+	if pos != source.Horizon && !d.view.Ends(source.OffsetAt(pos).Incarnation, pos) {
 		return 0, &Rejection{Code: BadOffset, Detail: "Stream-Fork-Offset is not an offset that the source returned"}
 	}
 	return pos, nil

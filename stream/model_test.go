@@ -31,18 +31,28 @@ type modelStream struct {
 	inherits  bool
 	forks     int
 	deleted   bool
+	retention Retention
+	horizon   int // how many of appends are no longer to be read, less the first
 }
 
 type modelAppend struct {
 	token    string
 	messages []string // one for content other than JSON
+	at       Time
+}
+
+func (a *modelAppend) size() (n uint64) {
+	for _, m := range a.messages {
+		n += uint64(len(m))
+	}
+	return n
 }
 
 func (s *modelStream) tail() string { return s.appends[len(s.appends)-1].token }
 
 func (s *modelStream) body() string {
 	var b strings.Builder
-	for _, a := range s.appends {
+	for _, a := range s.appends[s.horizon+1:] {
 		for _, m := range a.messages {
 			b.WriteString(m)
 		}
@@ -116,11 +126,38 @@ func (m *model) expect(c Command) expectation {
 	if code != 0 {
 		return no(code)
 	}
-	switch c.(type) {
+	switch c := c.(type) {
+	case Trim:
+		return m.trim(s, c)
 	case Delete:
 		m.end(s)
 	case Touch:
 		s.renew(m.now)
+	}
+	return expectation{stream: s}
+}
+
+// trim forgets what is asked for, and what retention does not keep: an append
+// goes when all of it is beyond a bound.
+func (m *model) trim(s *modelStream, c Trim) expectation {
+	to := 0
+	if c.To != nil && !c.To.IsZero() {
+		token := c.To.String()
+		if to = slices.IndexFunc(s.appends, func(a modelAppend) bool { return a.token == token }); to < 0 {
+			return no(BadOffset, Gone)
+		}
+	}
+	s.horizon = max(s.horizon, to)
+	if b := s.retention.Bytes; b > 0 {
+		left := uint64(0)
+		for i := len(s.appends) - 1; i > s.horizon; i-- {
+			if left += s.appends[i].size(); left >= b {
+				s.horizon = i - 1
+			}
+		}
+	}
+	for age := s.retention.Age; age > 0 && s.horizon+1 < len(s.appends) && s.appends[s.horizon+1].at+Time(age)*1000 <= m.now; {
+		s.horizon++
 	}
 	return expectation{stream: s}
 }
@@ -152,7 +189,7 @@ func (m *model) append(c Append) expectation {
 			return expectation{stream: s, duplicate: true}
 		}
 	}
-	if c.IfMatch != nil && c.IfMatch.String() != s.tail() && !(c.IfMatch.IsZero() && s.body() == "") {
+	if c.IfMatch != nil && c.IfMatch.String() != s.tail() && !(c.IfMatch.IsZero() && len(s.appends) == 1) {
 		return no(TailMoved)
 	}
 	if c.Seq != "" && c.Seq <= s.seq {
@@ -198,7 +235,7 @@ func (m *model) create(c Create) expectation {
 		s.renew(m.now)
 		return expectation{stream: s}
 	}
-	s := &modelStream{name: c.Name, typ: c.ContentType, life: c.Lifetime, closed: c.Closed, producers: map[string]ProducerState{}}
+	s := &modelStream{name: c.Name, typ: c.ContentType, life: c.Lifetime, closed: c.Closed, retention: c.Retention, producers: map[string]ProducerState{}}
 	minted := payloadAppends(c.Body)
 	if c.Fork != nil {
 		prefix, codes := m.fork(c, s)
@@ -225,6 +262,8 @@ func (m *model) create(c Create) expectation {
 func (s *modelStream) matches(c Create) bool {
 	switch {
 	case c.ContentType != "" && c.ContentType != s.typ, c.ContentType == "" && c.Fork == nil && s.typ != DefaultContentType:
+		return false
+	case c.Retention != s.retention:
 		return false
 	case c.Closed != s.closed, (c.Fork == nil) != (s.source == nil):
 		return false
@@ -260,9 +299,16 @@ func (m *model) fork(c Create, s *modelStream) (prefix []modelAppend, codes []Co
 			if token > source.tail() {
 				return nil, []Code{BadOffset, ForkOffsetBeyondTail}
 			}
+			if token < source.appends[source.horizon].token {
+				return nil, []Code{BadOffset, Trimmed}
+			}
 			return nil, []Code{BadOffset}
 		}
 	}
+	if at < source.horizon {
+		return nil, []Code{Trimmed}
+	}
+	s.horizon = source.horizon
 	if sub := int(c.Fork.SubOffset); sub > 0 {
 		if at+1 == len(source.appends) {
 			return nil, []Code{BadSubOffset}
@@ -309,7 +355,7 @@ func TestRulesAgreeWithANaiveModel(t *testing.T) {
 				} else {
 					accepted++
 				}
-				compare(t, step, c, got, want)
+				compare(t, step, m.now, c, got, want)
 				for name, s := range m.streams {
 					if real := r.streams[name]; real == nil || real.Deleted != s.deleted || real.Closed != s.closed || r.body(real) != s.body() {
 						t.Fatalf("step %d, after %T %+v: %q is %+v, the model has %+v", step, c, c, name, real, s)
@@ -321,7 +367,7 @@ func TestRulesAgreeWithANaiveModel(t *testing.T) {
 			}
 			// The walk must have met every rule, or it proves little.
 			for _, code := range []Code{NotFound, Gone, ConfigMismatch, PathSoftDeleted, ContentTypeMismatch, SeqConflict, Closed, ProducerFenced,
-				EpochNotAtZero, ProducerGap, ForkSourceNotFound, ForkSourceDeleted, ForkTypeMismatch, ForkOffsetBeyondTail, BadSubOffset, BadOffset, TailMoved} {
+				EpochNotAtZero, ProducerGap, ForkSourceNotFound, ForkSourceDeleted, ForkTypeMismatch, ForkOffsetBeyondTail, BadSubOffset, BadOffset, TailMoved, Trimmed} {
 				if codes[code] == 0 {
 					t.Errorf("no command met code %d", code)
 				}
@@ -331,7 +377,7 @@ func TestRulesAgreeWithANaiveModel(t *testing.T) {
 	}
 }
 
-func compare(t *testing.T, step int, c Command, got Result, want expectation) {
+func compare(t *testing.T, step int, now Time, c Command, got Result, want expectation) {
 	t.Helper()
 	if no := got.Rejection; no != nil || want.codes != nil {
 		if no == nil || !slices.Contains(want.codes, no.Code) {
@@ -347,18 +393,26 @@ func compare(t *testing.T, step int, c Command, got Result, want expectation) {
 	if n := len(s.appends); n == 1 && s.appends[0].token == "" { // a new stream: its start is minted too
 		s.appends[0].token = Offset{out.Next.Incarnation, 0}.String()
 	}
+	whole := uint64(0)
+	for _, a := range s.appends {
+		whole += a.size()
+	}
 	for i, a := range want.minted { // a fork's prefix and its body: only the end of both is told
 		a.token = next
 		if i < len(want.minted)-1 {
-			a.token = Offset{out.Next.Incarnation, uint64(len(s.body()) + len(strings.Join(a.messages, "")))}.String()
+			a.token = Offset{out.Next.Incarnation, whole + a.size()}.String()
 		}
 		if a.token <= s.tail() {
 			t.Fatalf("step %d: %T %+v: offset %s after %s", step, c, c, a.token, s.tail())
 		}
+		a.at, whole = now, whole+a.size()
 		s.appends = append(s.appends, a)
 	}
 	if next != s.tail() || out.Closed != s.closed {
 		t.Fatalf("step %d: %T %+v: next %s, closed %v; want %s, %v", step, c, c, next, out.Closed, s.tail(), s.closed)
+	}
+	if _, trims := c.(Trim); trims && out.Horizon.String() != s.appends[s.horizon].token {
+		t.Fatalf("step %d: %+v: horizon %v, want %s", step, c, out.Horizon, s.appends[s.horizon].token)
 	}
 	a, isAppend := c.(Append)
 	if isAppend && a.Producer != nil {
@@ -390,10 +444,37 @@ func (g *generator) command() Command {
 		return g.append()
 	case n < 90:
 		return Delete{g.name()}
-	case n < 95:
+	case n < 92:
 		return Touch{g.name()}
+	case n < 98:
+		return g.trim()
 	}
 	return Expire{g.name()}
+}
+
+func (g *generator) trim() Trim {
+	c := Trim{Name: g.name()}
+	if s := g.model.streams[c.Name]; s != nil && g.IntN(2) == 0 {
+		at, err := ParseOffset(pick(g, s.appends[g.IntN(len(s.appends))].token, s.tail()))
+		if err != nil {
+			g.t.Fatal(err)
+		}
+		if at.String() >= s.appends[s.horizon].token && g.IntN(12) == 0 { // what is trimmed is not looked at more closely
+			at.Pos++
+		}
+		c.To = &at
+	}
+	return c
+}
+
+func (g *generator) retention() (r Retention) {
+	if g.IntN(3) == 0 {
+		r.Bytes = uint64(1 + g.IntN(20))
+	}
+	if g.IntN(4) == 0 {
+		r.Age = uint64(1 + g.IntN(30))
+	}
+	return r
 }
 
 func (g *generator) payload(typ ContentType) Payload {
@@ -414,7 +495,7 @@ func (g *generator) lifetime() Lifetime {
 }
 
 func (g *generator) create(f *Fork) Create {
-	c := Create{Name: g.name(), Lifetime: g.lifetime(), Fork: f, Closed: g.IntN(12) == 0}
+	c := Create{Name: g.name(), Lifetime: g.lifetime(), Retention: g.retention(), Fork: f, Closed: g.IntN(12) == 0}
 	c.ContentType = pick[ContentType](g, "text/plain", "text/plain", "application/json", "")
 	if f != nil && g.IntN(6) > 0 {
 		c.ContentType = ""

@@ -33,6 +33,7 @@ const (
 	StreamTooLong
 	OutcomeUnknown // a repeat that nobody can tell from a first any more
 	TailMoved      // If-Match names another offset than the tail
+	Trimmed        // an offset before the horizon
 	codeEnd
 )
 
@@ -61,6 +62,7 @@ var codeText = [codeEnd]string{
 	BadSubOffset:         "Stream-Fork-Sub-Offset reaches past the append that follows Stream-Fork-Offset",
 	OutcomeUnknown:       "outcome unknown: the request may or may not have been carried out; read the stream before sending it again",
 	TailMoved:            "the stream does not end at the offset that If-Match names; Stream-Next-Offset says where it ends: read what came, and try again from there",
+	Trimmed:              "what followed this offset is not kept any more; Stream-Retention-Horizon says where the stream begins now: go on from there, or from -1",
 	StreamTooLong:        "the stream has reached the largest position an offset can hold; continue in a new stream",
 }
 
@@ -69,7 +71,7 @@ var codeText = [codeEnd]string{
 type Rejection struct {
 	Code               Code
 	Detail             string // finer words; "" means the code's own
-	Next               Offset // tail of a closed stream, or of one that If-Match does not fit
+	Next               Offset // tail of a closed stream, or of one that If-Match does not fit; horizon of a trimmed one
 	Epoch              uint64 // current epoch of a fenced producer
 	Expected, Received uint64 // of a producer gap
 }

@@ -11,6 +11,7 @@ type Outcome struct {
 	ContentType ContentType
 	Producer    *ProducerState // highest accepted, when the request had a producer
 	Session     uint64         // the one opened
+	Horizon     Offset         // after a Trim: before it nothing can be read any more
 	Answer      []byte         // to a Control, in the words of its own rules
 }
 
@@ -28,6 +29,7 @@ const (
 	resultProducer
 	resultSession
 	resultAnswer
+	resultHorizon
 )
 
 // AppendResult appends the wire form of r, which goes back to the node that
@@ -61,6 +63,9 @@ func AppendResult(b []byte, r Result) []byte {
 	if o.Answer != nil {
 		flags |= resultAnswer
 	}
+	if !o.Horizon.IsZero() {
+		flags |= resultHorizon
+	}
 	b = append(b, flags)
 	b = appendOffset(b, o.Next)
 	b = appendBytes(b, o.ContentType)
@@ -73,6 +78,9 @@ func AppendResult(b []byte, r Result) []byte {
 	}
 	if o.Answer != nil {
 		b = appendBytes(b, o.Answer)
+	}
+	if !o.Horizon.IsZero() {
+		b = appendOffset(b, o.Horizon)
 	}
 	return b
 }
@@ -119,6 +127,9 @@ func (d *decoder) result() Result {
 	}
 	if flags&resultAnswer != 0 {
 		o.Answer = append([]byte{}, d.bytes()...) // outlives what it was read from
+	}
+	if flags&resultHorizon != 0 {
+		o.Horizon = d.offset()
 	}
 	return Result{Outcome: o}
 }

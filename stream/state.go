@@ -18,6 +18,12 @@ type State struct {
 	Origin      *Origin   // of a fork
 	Refs        uint64    // living forks that name this stream as their source
 	Deleted     bool      // soft-deleted: data is kept for forks (§4.2)
+
+	Retention Retention
+	Horizon   uint64 // what lies before it cannot be read any more
+	Freed     uint64 // own data before it is gone, but for what is pinned; counts above Base
+	Pinned    Range  // own data that living forks may inherit
+	TrimAt    Time   // when retention is to be looked at; 0 for never
 }
 
 // Span is a run of inherited data: positions above From up to To are found
@@ -48,8 +54,8 @@ func (s *State) OffsetAt(pos uint64) Offset {
 // Tail is the offset after the last byte.
 func (s *State) Tail() Offset { return s.OffsetAt(s.Pos) }
 
-// Start is the offset before the first byte.
-func (s *State) Start() Offset { return s.OffsetAt(0) }
+// Start is the offset before the first byte that is kept.
+func (s *State) Start() Offset { return s.OffsetAt(s.Horizon) }
 
 // endsAt reports that o is the tail; the zero offset is that of a stream into
 // which nothing was ever written.
@@ -139,6 +145,8 @@ func (s *State) Info() Info {
 		Tail:        s.Tail(),
 		Closed:      s.Closed,
 		Deleted:     s.Deleted,
+		Retention:   s.Retention,
+		Trimmed:     s.Horizon > 0,
 	}
 }
 

@@ -14,6 +14,7 @@ const (
 	stateOrigin
 	stateInheritsLifetime
 	stateDeleted
+	stateRetention  // or anything that comes of it
 	stateFlagsKnown = 1<<iota - 1
 )
 
@@ -47,7 +48,20 @@ func AppendState(b []byte, s *State) []byte {
 		b = appendOffset(b, o.Offset)
 		b = binary.AppendUvarint(b, o.SubOffset)
 	}
+	if s.retains() {
+		b = appendRetention(b, s.Retention)
+		for _, n := range [...]uint64{s.Horizon, s.Freed, s.Pinned.From, s.Pinned.To} {
+			b = binary.AppendUvarint(b, n)
+		}
+		b = binary.AppendVarint(b, int64(s.TrimAt))
+	}
 	return b
+}
+
+// retains reports a stream of which something may go, or has gone, or is kept for
+// forks alone.
+func (s *State) retains() bool {
+	return !s.Retention.IsNone() || s.Horizon|s.Freed|s.Pinned.To != 0 || s.TrimAt != 0
 }
 
 func (s *State) flags() (f byte) {
@@ -65,6 +79,9 @@ func (s *State) flags() (f byte) {
 	}
 	if s.Deleted {
 		f |= stateDeleted
+	}
+	if s.retains() {
+		f |= stateRetention
 	}
 	return f
 }
@@ -105,6 +122,10 @@ func DecodeState(b []byte) (State, error) {
 	if flags&stateOrigin != 0 {
 		s.Origin = &Origin{Source: Name(d.string()), SourceIncarnation: d.uvarint(), Offset: d.offset(), SubOffset: d.uvarint(),
 			InheritsLifetime: flags&stateInheritsLifetime != 0}
+	}
+	if flags&stateRetention != 0 {
+		s.Retention = d.retention()
+		s.Horizon, s.Freed, s.Pinned, s.TrimAt = d.uvarint(), d.uvarint(), Range{d.uvarint(), d.uvarint()}, Time(d.varint())
 	}
 	return s, d.done()
 }

@@ -16,7 +16,8 @@ type replica struct {
 	drawn     uint64
 	streams   map[Name]*State
 	producers map[producerKey]ProducerState
-	data      map[uint64][]Write // by incarnation, in order
+	data      map[uint64][]Write  // by incarnation, in order
+	records   map[uint64][]uint64 // where records start
 }
 
 type producerKey struct {
@@ -25,7 +26,7 @@ type producerKey struct {
 }
 
 func newReplica(t testing.TB) *replica {
-	return &replica{t: t, now: 1_700_000_000_000, streams: map[Name]*State{}, producers: map[producerKey]ProducerState{}, data: map[uint64][]Write{}}
+	return &replica{t: t, now: 1_700_000_000_000, streams: map[Name]*State{}, producers: map[producerKey]ProducerState{}, data: map[uint64][]Write{}, records: map[uint64][]uint64{}}
 }
 
 func (r *replica) Stream(name Name) *State { return r.streams[name] }
@@ -47,6 +48,28 @@ func (r *replica) AppendAt(incarnation, pos uint64) (StoredAppend, bool) {
 		}
 	}
 	return StoredAppend{}, false
+}
+
+func (r *replica) Holding(incarnation, pos uint64) (Held, bool) {
+	for _, w := range r.data[incarnation] {
+		if end := w.Pos + uint64(len(w.Append.Data)); w.Pos <= pos && pos < end {
+			return Held{w.Pos, end, w.Append.At}, true
+		}
+	}
+	return Held{}, false
+}
+
+// WholeBefore takes an append at a multiple of three for the start of a record,
+// which takes all up to the next such. The last may take more.
+func (r *replica) WholeBefore(incarnation, pos uint64) uint64 {
+	i := slices.IndexFunc(r.records[incarnation], func(start uint64) bool { return start >= pos })
+	switch {
+	case i >= 0 && r.records[incarnation][i] == pos:
+		return pos
+	case i < 0:
+		i = len(r.records[incarnation])
+	}
+	return r.records[incarnation][i-1]
 }
 
 func (r *replica) do(c Command) Result {
@@ -88,6 +111,15 @@ func (r *replica) evolve(change *Change) {
 	for _, w := range change.Writes {
 		w.Append.Data = slices.Clone(w.Append.Data)
 		r.data[w.Incarnation] = append(r.data[w.Incarnation], w)
+		if w.Pos%3 == 0 || r.records[w.Incarnation] == nil {
+			r.records[w.Incarnation] = append(r.records[w.Incarnation], w.Pos)
+		}
+	}
+	for _, f := range change.Freed {
+		if f.From >= f.To {
+			r.t.Fatalf("freed nothing: %+v", f)
+		}
+		r.data[f.Incarnation] = slices.DeleteFunc(r.data[f.Incarnation], func(w Write) bool { return w.Pos >= f.From && w.Pos < f.To })
 	}
 	for _, dropped := range change.Dropped {
 		delete(r.data, dropped)
@@ -131,16 +163,7 @@ func (r *replica) check(after Command) {
 		case s.Origin == nil && (s.Base != 0 || s.Spans != nil):
 			fail(name, s, "inherits from nobody")
 		}
-		own := s.Base
-		for _, w := range r.data[s.Incarnation] {
-			if w.Pos != own || len(w.Append.Data) == 0 {
-				fail(name, s, "its own data has a hole or an overlap")
-			}
-			own += uint64(len(w.Append.Data))
-		}
-		if own != s.Pos {
-			fail(name, s, "its own data ends elsewhere")
-		}
+		r.checkOwn(name, s, fail)
 		_ = r.body(s)
 	}
 	for incarnation := range r.data {
@@ -155,12 +178,59 @@ func (r *replica) check(after Command) {
 	}
 }
 
+// checkOwn holds what must be of a stream's own data: what can be read is there
+// without a hole, and what neither its readers nor forks can need is gone.
+func (r *replica) checkOwn(name Name, s *State, fail func(Name, *State, string)) {
+	r.t.Helper()
+	switch {
+	case s.Horizon > s.Pos:
+		fail(name, s, "the horizon lies beyond the tail")
+	case s.Freed > max(s.Horizon, s.Base):
+		fail(name, s, "freed what can be read")
+	case s.Refs == 0 && s.Pinned != Range{}:
+		fail(name, s, "pinned for nobody")
+	case s.Deleted && s.TrimAt != 0:
+		fail(name, s, "a deleted stream is not trimmed")
+	case s.Retention.Age > 0 && s.Kept() > 0 && s.TrimAt == 0 && !s.Deleted:
+		fail(name, s, "nobody will look at its retention")
+	}
+	own := max(s.Horizon, s.Base)
+	for _, w := range r.data[s.Incarnation] {
+		end := w.Pos + uint64(len(w.Append.Data))
+		switch {
+		case end == w.Pos || end > s.Pos || w.Pos < s.Base:
+			fail(name, s, fmt.Sprintf("an append from %d to %d", w.Pos, end))
+		case w.Pos < own && end > own:
+			fail(name, s, "the horizon cuts an append")
+		case w.Pos > own:
+			fail(name, s, fmt.Sprintf("a hole in its own data from %d to %d", own, w.Pos))
+		case w.Pos == own:
+			own = end
+		case end <= s.Freed && (end <= s.Pinned.From || r.recordOf(s.Incarnation, w.Pos) >= s.Pinned.To):
+			fail(name, s, fmt.Sprintf("the append from %d to %d is kept for nobody", w.Pos, end))
+		}
+	}
+	if own != s.Pos {
+		fail(name, s, fmt.Sprintf("its own data ends at %d", own))
+	}
+}
+
+// recordOf is where the record that holds pos starts.
+func (r *replica) recordOf(incarnation, pos uint64) (start uint64) {
+	for _, s := range r.records[incarnation] {
+		if s <= pos {
+			start = s
+		}
+	}
+	return start
+}
+
 // body reads a stream from the start, as a reader would, and checks that its
 // data is all there.
 func (r *replica) body(s *State) string {
 	r.t.Helper()
 	var b strings.Builder
-	for pos := uint64(0); pos < s.Pos; {
+	for pos := s.Horizon; pos < s.Pos; {
 		owner, end := s.Owner(pos)
 		if end <= pos {
 			r.t.Fatalf("no progress at %d of %+v", pos, s)
@@ -183,7 +253,7 @@ func (r *replica) body(s *State) string {
 // offsets are all the offsets that a reader of s can be given, in order.
 func (r *replica) offsets(s *State) []Offset {
 	offsets := []Offset{s.Start()}
-	for pos := uint64(0); pos < s.Pos; {
+	for pos := s.Horizon; pos < s.Pos; {
 		owner, _ := s.Owner(pos)
 		a, _ := r.AppendAt(owner, pos)
 		pos += uint64(len(a.Data))

@@ -129,6 +129,13 @@ func (d *decoder) lifetime() Lifetime {
 	return Lifetime{}
 }
 
+func appendRetention(b []byte, r Retention) []byte {
+	b = binary.AppendUvarint(b, r.Bytes)
+	return binary.AppendUvarint(b, r.Age)
+}
+
+func (d *decoder) retention() Retention { return Retention{Bytes: d.uvarint(), Age: d.uvarint()} }
+
 func appendPayload(b []byte, p Payload) []byte {
 	b = binary.AppendUvarint(b, uint64(len(p.Messages)))
 	for _, n := range p.Messages {

@@ -100,7 +100,7 @@ func (d *decision) misfit(l Link, c Cursor) string {
 	switch {
 	case known == stream.Here && pos < before:
 		return "the offset lies before the cursor, which never moves back"
-	case pos != 0 && pos != state.Pos && !d.view.Ends(state.OffsetAt(pos).Incarnation, pos):
+	case pos > state.Horizon && pos != state.Pos && !d.view.Ends(state.OffsetAt(pos).Incarnation, pos):
 		return "the offset is not one that this stream returned"
 	}
 	return ""

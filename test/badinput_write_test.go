@@ -26,6 +26,7 @@ func badCreates() map[string]badCase {
 		"create: TTL twice":           {method: "PUT", target: "bad/new", headers: []string{"Stream-TTL", "60", "Stream-TTL", "60"}, status: 400},
 		"create: other type":          {method: "PUT", target: "bad/text", headers: []string{"Content-Type", "text/html", "Stream-Expires-At", badExpiresAt}, status: 409},
 		"create: other lifetime":      {method: "PUT", target: "bad/text", headers: []string{"Content-Type", text, "Stream-TTL", "60"}, status: 409},
+		"create: other retention":     {method: "PUT", target: "bad/text", headers: []string{"Content-Type", text, "Stream-Expires-At", badExpiresAt, "Stream-Retention-Bytes", "5"}, status: 409},
 		"create: another end":         {method: "PUT", target: "bad/text", headers: []string{"Content-Type", text, "Stream-Expires-At", "2100-01-01T00:00:01Z"}, status: 409},
 		"create: no lifetime":         {method: "PUT", target: "bad/text", headers: []string{"Content-Type", text}, status: 409},
 		"create: closed over open":    {method: "PUT", target: "bad/text", headers: []string{"Content-Type", text, "Stream-Expires-At", badExpiresAt, "Stream-Closed", "true"}, status: 409},
@@ -36,6 +37,10 @@ func badCreates() map[string]badCase {
 	}
 	for _, ttl := range []string{"", "-1", "+1", "01", "1.0", "1e3", "abc", "99999999999999999999", "1 2", "0x10"} {
 		cases["create: Stream-TTL "+ttl] = badCase{method: "PUT", target: "bad/new", headers: []string{"Stream-TTL", ttl}, status: 400}
+	}
+	for _, n := range []string{"", "0", "-1", "+1", "01", "1.0", "1e3", "abc", "99999999999999999999"} {
+		cases["create: Stream-Retention-Bytes "+n] = badCase{method: "PUT", target: "bad/new", headers: []string{"Stream-Retention-Bytes", n}, status: 400}
+		cases["create: Stream-Retention-Age "+n] = badCase{method: "PUT", target: "bad/new", headers: []string{"Stream-Retention-Age", n}, status: 400}
 	}
 	for _, at := range []string{"", "tomorrow", "2100-13-01T00:00:00Z", "2100-02-30T00:00:00Z", "2100-01-01T00:00:00", "2100-01-01", "2100-01-01 00:00:00Z", "4102444800", "2100-01-01T25:00:00Z"} {
 		cases["create: Stream-Expires-At "+at] = badCase{method: "PUT", target: "bad/new", headers: []string{"Stream-Expires-At", at}, status: 400}

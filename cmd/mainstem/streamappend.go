@@ -189,7 +189,7 @@ func stringReader(words []string) io.Reader { return strings.NewReader(strings.J
 func (s *streamer) createCommand() *cobra.Command {
 	var with client.Creation
 	var asJSON bool
-	var expires, file string
+	var expires, file, keep string
 	cmd := &cobra.Command{
 		Use: "create NAME [CONTENT…]", Short: "Create a stream, or find that it is there already and the same", Args: words(1, 1000),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
@@ -199,6 +199,11 @@ func (s *streamer) createCommand() *cobra.Command {
 			if expires != "" {
 				if with.ExpiresAt, err = time.Parse(time.RFC3339, expires); err != nil {
 					return phaseLoad.in(fmt.Errorf("--expires-at: %q is no time like 2027-01-31T12:00:00Z", expires))
+				}
+			}
+			if keep != "" {
+				if with.RetentionBytes, err = parseSize(keep); err != nil || with.RetentionBytes < 1 {
+					return phaseLoad.in(fmt.Errorf("--retain-bytes: %q is no size like 1GiB", keep))
 				}
 			}
 			if file != "" || len(args) > 1 {
@@ -219,6 +224,8 @@ func (s *streamer) createCommand() *cobra.Command {
 	f.BoolVar(&asJSON, "json", false, "the same as --content-type application/json")
 	f.DurationVar(&with.TTL, "ttl", 0, "how long it lives after the last read or write, in whole seconds")
 	f.StringVar(&expires, "expires-at", "", "when it ends, like 2027-01-31T12:00:00Z")
+	f.StringVar(&keep, "retain-bytes", "", "keep at least so much of the newest data, like 1GiB, and let what is older go")
+	f.DurationVar(&with.RetentionAge, "retain-age", 0, "keep data for so long, in whole seconds, and then let it go")
 	f.BoolVar(&with.Closed, "closed", false, "with nothing to follow")
 	f.StringVarP(&file, "file", "f", "", "its first content")
 	return cmd

@@ -88,7 +88,7 @@ func streamCommand(in invocation) *cobra.Command {
 			s.auth = variable(in.environ, streamAuthName)
 		}
 	}
-	cmd.AddCommand(s.createCommand(), s.forkCommand(), s.appendCommand(), s.readCommand(), s.tailCommand(), s.headCommand(), s.closeCommand(), s.removeCommand(), s.listCommand())
+	cmd.AddCommand(s.createCommand(), s.forkCommand(), s.appendCommand(), s.readCommand(), s.tailCommand(), s.headCommand(), s.closeCommand(), s.removeCommand(), s.listCommand(), s.trimCommand())
 	return cmd
 }
 
@@ -120,7 +120,8 @@ func (s *streamer) headCommand() *cobra.Command {
 			}
 			w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
 			fmt.Fprintf(w, "name\t%s\ncontent type\t%s\nnext offset\t%s\nclosed\t%v\n", info.Name, info.ContentType, info.Next, info.Closed)
-			for _, row := range [][2]string{{"lifetime in seconds", info.TTL}, {"expires", info.ExpiresAt}, {"etag", info.ETag}} {
+			for _, row := range [][2]string{{"lifetime in seconds", info.TTL}, {"expires", info.ExpiresAt}, {"etag", info.ETag},
+				{"keeps bytes", info.RetentionBytes}, {"keeps seconds", info.RetentionAge}, {"begins at", info.Horizon}} {
 				if row[1] != "" {
 					fmt.Fprintf(w, "%s\t%s\n", row[0], row[1])
 				}
@@ -160,6 +161,21 @@ func (s *streamer) removeCommand() *cobra.Command {
 				errs = append(errs, s.done(client.Info{Name: name}, "deleted %s", name))
 			}
 			return errors.Join(errs...)
+		}}
+}
+
+func (s *streamer) trimCommand() *cobra.Command {
+	return &cobra.Command{Use: "trim NAME OFFSET", Short: "Let all go that a stream holds before an offset (only of Mainstem)", Args: words(2, 2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := s.client()
+			if err != nil {
+				return err
+			}
+			info, err := c.Trim(cmd.Context(), args[0], args[1])
+			if err != nil {
+				return err
+			}
+			return s.done(info, "%s begins at %s now", args[0], info.Horizon)
 		}}
 }
 

@@ -22,6 +22,7 @@ const (
 	Close  Kind = "close"
 	Delete Kind = "delete"
 	Head   Kind = "head"
+	Trim   Kind = "trim" // to Op.From
 	Read   Kind = "read" // from Op.From, once
 	Poll   Kind = "poll" // long-poll from Op.From
 	Event  Kind = "sse"  // one event of a connection that stands at Op.From
@@ -47,11 +48,12 @@ type Op struct {
 	Reason   string `json:",omitempty"`
 	Err      string `json:",omitempty"` // the client does not know what became of it
 	Next     stream.Offset
-	Body     string `json:",omitempty"` // read: the bytes that the stream holds
-	UpToDate bool   `json:",omitempty"`
-	Closed   bool   `json:",omitempty"`
-	Stale    bool   `json:",omitempty"`
-	Fenced   bool   `json:",omitempty"` // the first event of a connection
+	Body     string        `json:",omitempty"` // read: the bytes that the stream holds
+	UpToDate bool          `json:",omitempty"`
+	Closed   bool          `json:",omitempty"`
+	Stale    bool          `json:",omitempty"`
+	Horizon  stream.Offset // where the stream begins, of one that was trimmed
+	Fenced   bool          `json:",omitempty"` // the first event of a connection
 }
 
 func (o *Op) String() string {
@@ -96,6 +98,7 @@ type History struct {
 
 // Final is the whole of a stream.
 type Final struct {
+	Begin  uint64 // of Body: 0 unless it was trimmed
 	Body   string
 	Next   stream.Offset
 	Closed bool

@@ -31,6 +31,12 @@ func Judge(h *History) *Verdict {
 			v.wrong("%s was created and acknowledged, and is gone", name)
 			continue
 		}
+		if isTrimmed(name) {
+			if slices.Contains(trimmed, name) {
+				v.trimmedStream(name, byStream[name], final, h)
+			}
+			continue
+		}
 		v.appends(name, byStream[name], final)
 		v.reads(name, byStream[name], final)
 		v.closure(name, byStream[name], final)
@@ -77,7 +83,7 @@ func (v *Verdict) agree(name string, finals map[string]Final) (one Final) {
 			v.wrong("%s differs: %s has %d bytes up to %v, %s has %d up to %v", name, first, len(one.Body), one.Next, id, len(finals[id].Body), finals[id].Next)
 		}
 	}
-	if int(one.Next.Pos) != len(one.Body) {
+	if one.Next.Pos != one.Begin+uint64(len(one.Body)) {
 		v.wrong("%s has %d bytes and ends at %v", name, len(one.Body), one.Next)
 	}
 	return one

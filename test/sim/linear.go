@@ -171,5 +171,5 @@ func (s tail) close(o *Op) (tail, bool) {
 // linearizable leaves out the streams of producers, whose repeats another checker
 // judges, and forks, whose beginning the model does not know.
 func linearizable(name string) bool {
-	return !strings.HasPrefix(name, "prod-") && !strings.HasPrefix(name, "fork-")
+	return !strings.HasPrefix(name, "prod-") && !strings.HasPrefix(name, "fork-") && !isTrimmed(name)
 }

@@ -73,6 +73,15 @@ func (l *Load) Run(meanwhile func()) {
 		}
 		l.streams = append(l.streams, name)
 	}
+	for _, name := range trimmed {
+		for first.do(&Op{Kind: Create, Stream: name}, "PUT", "", trimHeaders(name), "").Fate() != Done {
+			first.pause()
+		}
+		l.streams = append(l.streams, name)
+		for range 2 {
+			l.spawn(func(c *client) { c.trim(name) })
+		}
+	}
 	for range 4 {
 		l.spawn((*client).write)
 	}
@@ -153,6 +162,9 @@ func (c *client) do(o *Op, method, query string, h Headers, body string) *Op {
 }
 
 func (o *Op) note(r Reply) {
+	if horizon, err := stream.ParseOffset(r.Header.Get("Stream-Retention-Horizon")); err == nil {
+		o.Horizon = horizon
+	}
 	o.Status, o.Next, o.UpToDate, o.Closed, o.Stale = r.Status, r.Next(), r.UpToDate(), r.Closed(), r.Stale()
 	switch {
 	case r.Status >= 400:
@@ -211,6 +223,9 @@ func (l *Load) readWhole(n *Node, name string) (f Final) {
 		case err != nil || r.Status != 200:
 			l.History.Complain("when all was healed, a read of %s at %s from %s failed: %v %v", name, n.ID, at, r, err)
 			return f
+		}
+		if horizon, err := stream.ParseOffset(r.Header.Get("Stream-Retention-Horizon")); err == nil && at == "-1" {
+			f.Begin = horizon.Pos
 		}
 		f.Body += wire(name, r.Body)
 		f.Next, f.Closed = r.Next(), r.Closed()
