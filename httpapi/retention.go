@@ -13,7 +13,7 @@ import (
 // refuses the method, so that nothing can be mistaken.
 func (s *Server) trim(c echo.Context) (operation, error) {
 	r := c.Request()
-	name, err := s.nameOf(r)
+	name, err := s.nameOf(c)
 	if err != nil {
 		return opTrim, err
 	}

@@ -4,7 +4,7 @@ var ofRules = []mutant{
 	{
 		name:   "fork reference leaked",
 		breaks: "a deleted stream whose forks are gone is never collected, and its name never free",
-		edits:  []edit{{"stream/decide.go", "\t\tsource.Refs--\n", ""}},
+		edits:  []edit{{"stream/decide.go", "if source.Refs--; source.Refs", "if source.Refs"}},
 		caught: []catcher{inUnit("stream", "TestCollectionCascadesUpTheChain"), inUnit("stream", "TestRulesAgreeWithANaiveModel")},
 	},
 	{
