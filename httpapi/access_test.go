@@ -170,7 +170,9 @@ func TestProtectedAnswersStayOutOfSharedCaches(t *testing.T) {
 	gate, key := gateWith(t, []string{"admin"}, "**")
 	s := n.serve(httpapi.Config{Access: gate})
 	do(s, "PUT", "/v1/stream/a", "x", "Content-Type", "text/plain", "Authorization", key).want(t, 201)
-	do(s, "GET", "/v1/stream/a?offset=-1", "", "Authorization", key).want(t, 200, "Cache-Control", "private, max-age=60, stale-while-revalidate=300")
+	do(s, "GET", "/v1/stream/a?offset=-1", "", "Authorization", key).want(t, 200, "Cache-Control", "private, max-age=60, stale-while-revalidate=300", "Vary", "Authorization, Cookie")
+	named := n.serve(httpapi.Config{Access: gate, CORSOrigins: []string{"https://a.example"}})
+	do(named, "GET", "/v1/stream/a?offset=-1", "", "Authorization", key).want(t, 200, "Vary", "Origin, Authorization, Cookie")
 }
 
 // refuser answers as an authorisation service did.

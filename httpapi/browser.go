@@ -16,7 +16,7 @@ var (
 		"Content-Type", "Authorization", "If-Match", "If-None-Match", "Last-Event-ID", "Cache-Control",
 		"Stream-TTL", "Stream-Expires-At", "Stream-Seq", "Stream-Closed", "Stream-Forked-From",
 		"Stream-Fork-Offset", "Stream-Fork-Sub-Offset", "Stream-Read-Consistency",
-		"Producer-Id", "Producer-Epoch", "Producer-Seq",
+		"Producer-Id", "Producer-Epoch", "Producer-Seq", "Traceparent", "Tracestate",
 		"Stream-Retention-Bytes", "Stream-Retention-Age", "Stream-Retention-Horizon",
 	}, ", ")
 	corsResponseHeaders = strings.Join([]string{
@@ -34,10 +34,14 @@ var (
 	valCrossOrigin = []string{"cross-origin"}
 	valAnyOrigin   = []string{"*"}
 	valVaryOrigin  = []string{"Origin"}
-	valExpose      = []string{corsResponseHeaders}
-	valAllowed     = []string{corsRequestHeaders}
-	valMethods     = []string{allowedMethods}
-	valDay         = []string{"86400"}
+
+	valVaryCredential = []string{"Authorization, Cookie"}
+	valVaryBoth       = []string{"Origin, Authorization, Cookie"}
+
+	valExpose  = []string{corsResponseHeaders}
+	valAllowed = []string{corsRequestHeaders}
+	valMethods = []string{allowedMethods}
+	valDay     = []string{"86400"}
 )
 
 // origins are those whose pages may call; nil is any.

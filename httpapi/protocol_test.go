@@ -164,7 +164,8 @@ func TestReadAnswers(t *testing.T) {
 	second.want(t, 200, "ETag", `"1:3:6"`, "Stream-Up-To-Date", "true", "Stream-Next-Offset", tail, "Stream-Closed", "")
 	get("?offset="+tail).want(t, 200, "Content-Length", "0", "Stream-Up-To-Date", "true", "Stream-Next-Offset", tail, "ETag", `"1:6:6"`)
 	get("?offset=now", "If-None-Match", "*").want(t, 200, "Content-Length", "0", "Cache-Control", "no-store", "ETag", "", "Stream-Next-Offset", tail)
-	get("", "Authorization", "Bearer x").want(t, 200, "Cache-Control", "private, max-age=60, stale-while-revalidate=300")
+	get("", "Authorization", "Bearer x").want(t, 200, "Cache-Control", "private, max-age=60, stale-while-revalidate=300", "Vary", "Authorization, Cookie")
+	get("").want(t, 200, "Vary", "")
 
 	// §10.1: the tag changes with the closing, and 304 has what 200 would have.
 	query := "?offset=" + first.header.Get("Stream-Next-Offset")

@@ -130,6 +130,9 @@ func (s *Server) setCache(r *http.Request, h http.Header, q *query, chunk *strea
 	}
 	h[headerETag] = []string{chunkETag(chunk)}
 	private := s.cfg.Access != nil || len(r.Header[headerAuthorization]) > 0
+	if private {
+		addVary(h)
+	}
 	if chunk.Deadline != 0 {
 		left := (chunk.Deadline - stream.TimeOf(s.cfg.Now())) / 1000
 		if left < cacheSecs+cacheStaleSecs {
@@ -142,6 +145,16 @@ func (s *Server) setCache(r *http.Request, h http.Header, q *query, chunk *strea
 		return
 	}
 	h[headerCacheControl] = valCachePublic
+}
+
+// addVary keeps a cache from showing an answer to somebody who shows no credential,
+// or another: a browser has one cache for all who use it.
+func addVary(h http.Header) {
+	if len(h[headerVary]) > 0 {
+		h[headerVary] = valVaryBoth
+		return
+	}
+	h[headerVary] = valVaryCredential
 }
 
 // shortCache is for a stream that ends soon: no cache should outlive it.

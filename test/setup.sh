@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the battery needs beside Go, Node and make: the npm packages of
-# test/conformance, and strace. Does nothing where they are there already.
+# test/conformance, strace, and for tests that are skipped without them ruby and
+# chromium. Does nothing where they are there already.
 set -euo pipefail
 cd "$(dirname "$0")/conformance"
 
@@ -11,9 +12,14 @@ if [ ! -e "$installed" ] || [ package-lock.json -nt "$installed" ] || [ package.
   touch "$installed"
 fi
 
-if ! command -v strace >/dev/null; then
-  as_root=()
-  if [ "$(id -u)" != 0 ]; then as_root=(sudo -n); fi
-  "${as_root[@]}" apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq --no-install-recommends strace
-fi
+as_root=()
+if [ "$(id -u)" != 0 ]; then as_root=(sudo -n); fi
+install() {
+  "${as_root[@]}" apt-get update -qq &&
+    DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq --no-install-recommends "$@"
+}
+command -v strace >/dev/null || install strace
+for program in ruby chromium; do
+  command -v "$program" >/dev/null || install "$program" ||
+    echo "could not install $program: the test that needs it will be skipped" >&2
+done

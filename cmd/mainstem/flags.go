@@ -34,12 +34,15 @@ func addFlags(cmd *cobra.Command, command string) {
 	cmd.Flags().SortFlags = false
 	cmd.Flags().String(configFlag, "", "TOML file with settings, over those of ./config")
 	cmd.Flags().String(profileFlag, "", "built-in profile, and the file of that name in ./config: "+strings.Join(profiles(), ", ")+" ("+profileName+")")
+	_ = cmd.RegisterFlagCompletionFunc(configFlag, completeTOML) // both flags are there
+	_ = cmd.RegisterFlagCompletionFunc(profileFlag, completeProfile)
 	for _, s := range settings() {
 		if s.flag != "" && s.appliesTo(command) {
 			cmd.Flags().Var(&flagText{setting: s, text: s.fallback(command)}, s.flag, s.usage+" ("+s.env()+")")
 			if s.value.truth { // the flag alone says yes
 				cmd.Flags().Lookup(s.flag).NoOptDefVal = "true"
 			}
+			completeFlag(cmd, s)
 		}
 	}
 	cmd.SetFlagErrorFunc(explainFlag)

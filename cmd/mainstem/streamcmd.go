@@ -89,6 +89,7 @@ func streamCommand(in invocation) *cobra.Command {
 		}
 	}
 	cmd.AddCommand(s.createCommand(), s.forkCommand(), s.appendCommand(), s.readCommand(), s.tailCommand(), s.headCommand(), s.closeCommand(), s.removeCommand(), s.listCommand(), s.trimCommand())
+	s.completeNames(cmd.Commands(), in.environ)
 	return cmd
 }
 

@@ -29,6 +29,7 @@ type Node struct {
 	Args       []string // more arguments of serve
 	LogPath    string
 	Wrap       []string // a program and its arguments that runs ours, such as strace
+	Bearer     string   // the key with which the harness asks the node about itself; "" for none
 	Dial       Dial     // how a client reaches the node; nil for the plain way
 
 	t    testing.TB

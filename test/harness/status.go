@@ -66,6 +66,9 @@ func (n *Node) getJSON(path string, into any) error {
 func (n *Node) ask(path string) (Answer, error) {
 	c := n.Client()
 	defer c.CloseIdle()
+	if n.Bearer != "" {
+		return c.Get(path, Headers("Authorization", "Bearer "+n.Bearer))
+	}
 	return c.Get(path, nil)
 }
 
