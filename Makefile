@@ -8,7 +8,7 @@ FUZZTIME ?= 5s
 # What runs in this process; the battery drives the binary from outside.
 PRODUCT := $(shell $(GO) list ./... 2>/dev/null | grep -vx -e mainstem/test -e mainstem/test/harness)
 
-.PHONY: help build dev cluster docs check test test-short battery chaos deploy-test bench mutants fuzz clean
+.PHONY: help build dev cluster docs check test test-short battery chaos deploy-test monitor-test image bench mutants fuzz clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,11 +67,21 @@ mutants: build ## break the product on purpose and see that the tests notice; wr
 
 # In namespaces of its own, where they can be made: the ports of the API server and
 # the addresses of the pods are nobody else's. The first run builds the programs.
-deploy-test: build ## the Helm chart: what it renders, what checkers and an API server say of it, and a rollout by the real controllers
+deploy-test: build monitor-test ## the Helm chart: what it renders, what checkers and an API server say of it, and a rollout by the real controllers
 	$(GO) test -c -o bin/deploy.test ./test/deploy
 	@tools=$$(test/deploy/setup.sh) && cd test/deploy && \
 	  $$(unshare --mount --net --propagation private true 2>/dev/null && echo unshare --mount --net --propagation private) \
 	  env MAINSTEM_DEPLOY=$$tools ../../bin/deploy.test -test.timeout 30m -test.v
+
+# In a network namespace of its own, like the above.
+monitor-test: build ## alerts, dashboard and metrics with a real Prometheus, the compose file, and the image in three containers
+	$(GO) test -c -o bin/monitor.test ./test/deploy/monitor
+	@tools=$$(test/deploy/monitor/setup.sh) && cd test/deploy/monitor && \
+	  $$(unshare --mount --net --propagation private true 2>/dev/null && echo unshare --mount --net --propagation private) \
+	  env MAINSTEM_MONITOR=$$tools sh -c 'ip link set lo up 2>/dev/null; exec ../../../bin/monitor.test -test.timeout 15m -test.v'
+
+image: ## the image mainstem:dev, by docker, podman or buildah; PARTS=host takes a binary built here
+	deploy/image.sh
 
 bench: build ## measure, beside an echo handler and the reference server; writes docs/benchmarks.md (some thirty quiet minutes)
 	test/bench/setup.sh

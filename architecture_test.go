@@ -42,6 +42,7 @@ var arrows = map[string][]string{
 	"test/chaos":          {}, // the program from outside
 	"test/bench":          {},
 	"test/deploy":         {}, // the chart from outside
+	"test/deploy/monitor": {}, // alerts, dashboard and image from outside
 	"deploy/helm/gen":     {}, // pages of the chart
 	"test/sim":            {"stream", "storage", "fsm", "cluster", "cluster/clustertest", "httpapi", "scrub"},
 }

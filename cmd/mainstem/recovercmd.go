@@ -40,7 +40,7 @@ func recoverCommand(in invocation) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "recover", Short: "Repair stopped nodes: after the loss of a majority, or of one node's data",
 		Long: "Work on the data directories of stopped nodes. Nothing is deleted: what is not used any more is moved aside, within the data directory.\n" +
-			"docs/operating.md says when to use which, step by step.",
+			"docs/operations.md says when to use which, step by step.",
 	}
 	plan := &cobra.Command{
 		Use: "plan DIRECTORY|FILE...", Short: "Say who holds what, who can lead a new cluster, and what may be lost; change nothing",
