@@ -140,7 +140,7 @@ func (g *Gate) verify(ctx context.Context, token string) (*Identity, error) {
 }
 
 // operator bears the cluster's admin token.
-var operator = &Identity{Name: "the operator", grants: []grant{{may: setOf(Admin), streams: []stream.Pattern{everyStream()}}}}
+var operator = &Identity{Name: "the operator", Key: "operator", grants: []grant{{may: setOf(Admin), streams: []stream.Pattern{everyStream()}}}}
 
 // SameSecret takes as long for a guess that is nearly right as for any other.
 func SameSecret(a, b string) bool {

@@ -9,7 +9,10 @@ import (
 // Identity is whom a request comes from. It is never changed once made.
 type Identity struct {
 	// Name is for people: a key's name or a token's subject, never a secret.
-	Name   string
+	Name string
+	// Key is equal for requests of the same client and for no other; "" where the
+	// credential does not tell one client from another.
+	Key    string
 	grants []grant
 	all    bool // an authorisation service has decided about this very request
 }

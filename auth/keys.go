@@ -135,7 +135,7 @@ func (e keyEntry) parse() (hash [sha256.Size]byte, key *apiKey, err error) {
 		}
 		g.streams = append(g.streams, p)
 	}
-	return hash, &apiKey{id: &Identity{Name: e.Name, grants: []grant{g}}, expires: e.Expires}, nil
+	return hash, &apiKey{id: &Identity{Name: e.Name, Key: "key " + e.Name, grants: []grant{g}}, expires: e.Expires}, nil
 }
 
 // verify looks the hash up: how long that takes tells nothing of the key.

@@ -140,15 +140,19 @@ func (t *Tokens) judge(c claims) error {
 
 // identityOfClaims says who the token speaks for.
 func identityOfClaims(c claims) (*Identity, error) {
-	name := c.Subject
-	if name == "" {
-		name = "JWT"
+	name, key := "JWT", ""
+	if c.Subject != "" {
+		name, key = c.Subject, "subject "+c.Subject
 	}
 	switch {
 	case c.Server:
-		return &Identity{Name: name, grants: []grant{{may: everything, streams: []stream.Pattern{everyStream()}}}}, nil
+		return &Identity{Name: name, Key: key, grants: []grant{{may: everything, streams: []stream.Pattern{everyStream()}}}}, nil
 	case c.Stream != "":
-		return identityOfStream(name, c.Stream, c.Permissions)
+		id, err := identityOfStream(name, c.Stream, c.Permissions)
+		if err == nil {
+			id.Key = key
+		}
+		return id, err
 	case len(c.Streams) > 0:
 		g := grant{}
 		var err error
@@ -162,7 +166,7 @@ func identityOfClaims(c claims) (*Identity, error) {
 			}
 			g.streams = append(g.streams, p)
 		}
-		return &Identity{Name: name, grants: []grant{g}}, nil
+		return &Identity{Name: name, Key: key, grants: []grant{g}}, nil
 	}
 	return nil, errors.New("says neither server, nor stream and permissions, nor streams and scopes")
 }

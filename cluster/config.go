@@ -72,6 +72,9 @@ type Config struct {
 	TrailingBytes     uint64        // ... and 256 MiB of them at most, but for the last one
 	RestoreOnStart    bool          // restore the newest snapshot: only when the machine is behind it
 
+	Limits         stream.Limits // of what is stored; they count while this node leads; none
+	ForwardedBytes int64         // of batches that others may have on their way through this leader; 128 MiB
+
 	StabilizationTime time.Duration // 2 s caught up before a new member votes
 	StatusInterval    time.Duration // 1 s between exchanges with each peer
 	ReadyLagMax       uint64        // 1024 entries behind the leader
@@ -150,6 +153,9 @@ func (c Config) withDefaults() Config {
 	orTime(&c.StabilizationTime, 2*time.Second)
 	orTime(&c.StatusInterval, time.Second)
 	orCount(&c.ReadyLagMax, 1024)
+	if c.ForwardedBytes == 0 {
+		c.ForwardedBytes = 128 << 20
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}

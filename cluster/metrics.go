@@ -32,6 +32,7 @@ type gauges struct {
 	failureTolerance, lastContact, gossiping func() float64
 	outOfSpace, hasLeader, voters            func() float64
 	members                                  prometheus.Collector
+	forwarded                                func() float64
 }
 
 func newMetrics(r prometheus.Registerer, g gauges) (*metrics, error) {
@@ -68,6 +69,7 @@ func newMetrics(r prometheus.Registerer, g gauges) (*metrics, error) {
 		{"mainstem_raft_failure_tolerance", "Voters that may fail before writes stop.", g.failureTolerance},
 		{"mainstem_raft_last_contact_seconds", "Time since a leader was last heard of.", g.lastContact},
 		{"mainstem_cluster_out_of_space", "Voters for whose full disks this node takes no data.", g.outOfSpace},
+		{"mainstem_forwarded_bytes", "Bytes of batches of other nodes that this one proposes at the moment.", g.forwarded},
 		{"mainstem_gossip_members", "Nodes that gossip believes alive, this node included.", g.gossiping},
 		{"mainstem_apply_longest_seconds", "The longest time that the machine took to apply at once since this process started.", m.applyLongest.seconds},
 	} {

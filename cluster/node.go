@@ -53,6 +53,7 @@ type Node struct {
 	grants     grants
 	tenure     tenure
 	space      space
+	forwarded  load
 	applying   gate        // entries given to raft.Apply
 	suspicions chan string // leaders to be looked at; one waits at most
 	departure  departure
@@ -116,6 +117,7 @@ func (n *Node) assemble() {
 	n.clock = newClock(n.cfg.Now, n.log)
 	n.leader = newLeaderWatch(n.ctx, n.cfg.Now())
 	n.members = memberTable{life: reachableIntervals * n.cfg.StatusInterval, seen: map[string]sighting{}}
+	n.forwarded.max = n.cfg.ForwardedBytes
 	n.book = &book{self: n.cfg.NodeID, own: n.cfg.AdvertisePeer, cluster: n.clusterID, gossip: n.disco.Peers, servers: n.servers}
 	n.port = &port{
 		me: n.welcome, proves: n.proves, judge: n.judge, handle: n.handle, onReject: n.rejected, onGone: n.suspectLeader,

@@ -141,6 +141,9 @@ func (n *Node) proposeEntry(entry []byte) (any, error) {
 	if err := stream.Stamp(entry, n.clock.stamp()); err != nil {
 		return nil, &refusal{err.Error()}
 	}
+	if err := stream.Limit(entry, n.cfg.Limits); err != nil {
+		return nil, &refusal{err.Error()}
+	}
 	f := n.seat.Load().raft.Apply(entry, n.cfg.SubmitTimeout)
 	if err := f.Error(); err != nil {
 		return nil, proposeError(err)
@@ -202,6 +205,11 @@ func (n *Node) serveBatch(envelope []byte) ([]byte, error) {
 	if _, _, err := stream.ParseHeader(envelope); err != nil {
 		return nil, &refusal{err.Error()}
 	}
+	held := int64(len(envelope))
+	if !n.forwarded.take(held) {
+		return nil, notProposed(errForwardedFull)
+	}
+	defer n.forwarded.give(held)
 	results, err := n.apply(s, envelope, -1)
 	if err != nil {
 		return nil, err

@@ -174,6 +174,7 @@ func (n *Node) gauges() gauges {
 			}
 			return max(0, n.cfg.Now().Sub(last)).Seconds()
 		},
+		forwarded:  func() float64 { return float64(n.forwarded.held.Load()) },
 		outOfSpace: func() float64 { return float64(len(n.space.names())) },
 		gossiping:  func() float64 { return float64(1 + len(n.disco.Peers())) },
 	}

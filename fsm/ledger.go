@@ -158,7 +158,10 @@ func (l *ledger) apply(c *subs.Change) {
 	l.woken += c.Woken
 	l.lapsed += c.Lapsed
 	if c.Event != nil { // its stream was looked at by the rules, and takes it
+		limits := l.txn.limits // which are for clients: an event that was left out would be a wake that nobody hears of
+		l.txn.limits = stream.Limits{}
 		l.txn.decide(stream.Append{Name: c.Event.Stream, ContentType: "application/json", Body: c.Event.Body})
+		l.txn.limits = limits
 	}
 }
 

@@ -20,6 +20,7 @@ type txn struct {
 	engine  *storage.Engine
 	batch   *storage.Batch
 	globals storage.Globals
+	limits  stream.Limits // of the current envelope
 
 	sessions  *sessions
 	states    *states
@@ -85,8 +86,10 @@ func newTxn(engine *storage.Engine, cachedStreams int) (*txn, error) {
 	return t, nil
 }
 
-// begin starts an envelope stamped at.
-func (t *txn) begin(at stream.Time) { t.globals.Now = max(t.globals.Now, at) }
+// begin starts an envelope stamped at, with limits.
+func (t *txn) begin(at stream.Time, l stream.Limits) {
+	t.globals.Now, t.limits = max(t.globals.Now, at), l
+}
 
 // judge gives c to the rules that know it.
 func (t *txn) judge(c stream.Command) (stream.Result, error) {
@@ -112,6 +115,7 @@ func (t *txn) decide(c stream.Command) stream.Result {
 	t.before = t.before[:0]
 	for i := range t.change.Streams {
 		s, was := t.putStream(&t.change.Streams[i])
+		t.globals.Stored += s.current.Stored() - was.Stored()
 		t.before = append(t.before, before{s, was})
 	}
 	for _, p := range t.change.Producers {

@@ -35,6 +35,12 @@ func (t *txn) Producer(incarnation uint64, id string) (stream.ProducerState, boo
 // Incarnations implements stream.View.
 func (t *txn) Incarnations() uint64 { return t.globals.Incarnations }
 
+// Stored implements stream.View.
+func (t *txn) Stored() uint64 { return t.globals.Stored }
+
+// Limits implements stream.View.
+func (t *txn) Limits() stream.Limits { return t.limits }
+
 // Ends implements stream.View.
 func (t *txn) Ends(incarnation, pos uint64) (found bool) {
 	for r := range t.uncommitted(incarnation) {

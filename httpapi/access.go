@@ -104,10 +104,10 @@ func (s *Server) theStream(k *call, actions ...auth.Action) (list []need, err er
 	return list, nil
 }
 
-// permit is the one place where it is decided whether a request may do what it
-// asks for. Whom it comes from is asked first, so that nobody unknown learns
-// anything, not even what is wrong with the request.
-func (s *Server) permit(k *call, asks needs) error {
+// identify finds out whom a request comes from. That is the first thing which is
+// asked, so that nobody unknown learns anything, not even what is wrong with the
+// request.
+func (s *Server) identify(k *call, asks needs) error {
 	if s.cfg.Access == nil || asks == nil {
 		return nil
 	}
@@ -116,14 +116,23 @@ func (s *Server) permit(k *call, asks needs) error {
 		return &notAdmitted{no}
 	}
 	k.identity = id
+	return nil
+}
+
+// permit is the one place where it is decided whether a request may do what it
+// asks for.
+func (s *Server) permit(k *call, asks needs) error {
+	if s.cfg.Access == nil || asks == nil {
+		return nil
+	}
 	list, err := asks(s, k)
 	if err != nil {
 		return err
 	}
 	for _, n := range list {
-		if !n.met(id) {
+		if !n.met(k.identity) {
 			return &problem{answer: answer{http.StatusForbidden, codeForbidden, "NOT_ALLOWED"},
-				detail: fmt.Sprintf("%s has no right to %s; nothing was read or written", id.Name, n)}
+				detail: fmt.Sprintf("%s has no right to %s; nothing was read or written", k.identity.Name, n)}
 		}
 	}
 	return nil

@@ -57,6 +57,8 @@ var answers = [...]answer{
 	stream.StreamTooLong:        {http.StatusRequestEntityTooLarge, codeTooLarge, "STREAM_TOO_LONG"},
 	stream.TailMoved:            {http.StatusPreconditionFailed, codeConflict, "TAIL_MOVED"},
 	stream.Trimmed:              {http.StatusGone, codeGone, "TRIMMED"},
+	stream.StreamFull:           {http.StatusRequestEntityTooLarge, codeTooLarge, "STREAM_FULL"},
+	stream.StoreFull:            {http.StatusRequestEntityTooLarge, codeTooLarge, "STORE_FULL"},
 	stream.OutcomeUnknown:       {http.StatusServiceUnavailable, codeUnavailable, reasonUnknown},
 }
 

@@ -6,7 +6,6 @@ import (
 	"math/bits"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -74,8 +73,17 @@ func (s *Server) body(c echo.Context, room *bodyBuffer) ([]byte, error) {
 		}
 		to = room.b[:0:n]
 	}
-	data, err := readAll(to, r.Body, r.ContentLength, limit)
+	k := callOf(c)
+	if to != nil {
+		if err := k.holdIncoming(r.ContentLength); err != nil {
+			return nil, err
+		}
+	}
+	data, err := readAll(to, r.Body, r.ContentLength, limit, k.holdIncoming)
 	s.metrics.bytesIn.Add(float64(len(data)))
+	if r.ContentLength < 0 {
+		s.throttle.spend(k, int64(len(data)))
+	}
 	return data, err
 }
 
@@ -84,21 +92,30 @@ func (s *Server) body(c echo.Context, room *bodyBuffer) ([]byte, error) {
 func roomFor(n int64) int64 { return max(bodyRoomLeast, int64(1)<<bits.Len64(uint64(n-1))) }
 
 // readAll reads length bytes, or up to limit when the length is -1: to data, if
-// that is not nil and has exactly the length as its capacity.
-func readAll(data []byte, from io.Reader, length, limit int64) ([]byte, error) {
+// that is not nil and has exactly the length as its capacity. It asks hold before
+// it takes memory.
+func readAll(data []byte, from io.Reader, length, limit int64, hold func(int64) error) ([]byte, error) {
 	reserve := int64(bodyReserveUnknown)
 	if length >= 0 {
 		reserve, limit = min(length, bodyReserveMax), length
 	}
 	if data == nil {
-		data = make([]byte, 0, min(reserve, limit+1))
+		reserve = min(reserve, limit+1)
+		if err := hold(reserve); err != nil {
+			return nil, err
+		}
+		data = make([]byte, 0, reserve)
 	}
 	for {
 		if len(data) == cap(data) {
 			if int64(len(data)) == length {
 				return data, nil
 			}
-			data = grow(data, limit)
+			room := moreRoom(data, limit)
+			if err := hold(int64(room)); err != nil {
+				return nil, err
+			}
+			data = append(make([]byte, 0, len(data)+room), data...)
 		}
 		n, err := from.Read(data[len(data):cap(data)])
 		data = data[:len(data)+n]
@@ -115,11 +132,10 @@ func readAll(data []byte, from io.Reader, length, limit int64) ([]byte, error) {
 	}
 }
 
-// grow doubles the room of data, but never beyond what a body may take and one
+// moreRoom doubles the room of data, but never beyond what a body may take and one
 // byte more, which shows that it is longer.
-func grow(data []byte, limit int64) []byte {
-	room := min(int64(cap(data)), limit+1-int64(len(data)))
-	return slices.Grow(data, int(max(room, 1)))
+func moreRoom(data []byte, limit int64) int {
+	return int(max(1, min(int64(cap(data)), limit+1-int64(len(data)))))
 }
 
 func bodyError(err error) error {

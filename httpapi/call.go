@@ -13,7 +13,12 @@ import (
 // done cannot differ.
 type call struct {
 	echo.Context
-	identity *auth.Identity // who was let in; nil while everyone is
+	server    *Server
+	operation operation
+	identity  *auth.Identity // who was let in; nil while everyone is
+	buckets   *buckets       // of the client; nil while nothing is counted
+	incoming  int64          // bytes held of Server.incoming
+	outgoing  int64          // bytes held of Server.outgoing
 
 	name      stream.Name // of the path, once named
 	named     bool

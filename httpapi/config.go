@@ -34,6 +34,12 @@ type Config struct {
 	BodyBytesMax         int64         // of a request; 10 MiB, at most 32 MiB
 	ChunkBytes           int           // of one read; 1 MiB
 	LiveReadersMax       int           // long-polls and SSE connections at once, 429 above; 100000
+	InFlightBytesMax     int64         // that requests which write hold until they are answered; 503 above; 64 MiB
+	OutgoingBytesMax     int64         // read for one reader each and not yet taken by it; 503 above, and SSE connections end; 128 MiB
+	ClientRequests       int           // of one client in a second; 429 above; 0 for any number
+	ClientBytes          int64         // of bodies of one client in a second, both ways but for SSE; 429 above; 0 for any number
+	NameBytesMax         int           // of the name of a new stream; 1024, which is the most
+	NameSegmentsMax      int           // of the name of a new stream; 0 for any number
 	CORSOrigins          []string      // that browsers may call from; "*"
 	Access               Access        // who may do what; nil lets everyone do everything
 	PublicURL            string        // scheme and host by which clients reach the cluster; what a request used
@@ -79,6 +85,12 @@ func (c Config) Validate() error {
 		return fmt.Errorf("httpapi: BodyBytesMax is %d; use 1 to %d, or 0 for 10 MiB", c.BodyBytesMax, bodyBytesCeiling)
 	case c.ChunkBytes < 0:
 		return fmt.Errorf("httpapi: ChunkBytes is %d; use a positive number, or 0 for 1 MiB", c.ChunkBytes)
+	case c.InFlightBytesMax < 0 || c.OutgoingBytesMax < 0:
+		return fmt.Errorf("httpapi: InFlightBytesMax is %d and OutgoingBytesMax %d; use positive numbers, or 0 for 64 and 128 MiB", c.InFlightBytesMax, c.OutgoingBytesMax)
+	case c.ClientRequests < 0 || c.ClientBytes < 0:
+		return fmt.Errorf("httpapi: ClientRequests is %d and ClientBytes %d; use positive numbers, or 0 for no limit", c.ClientRequests, c.ClientBytes)
+	case c.NameBytesMax < 0 || c.NameBytesMax > stream.NameBytesMax || c.NameSegmentsMax < 0:
+		return fmt.Errorf("httpapi: NameBytesMax is %d and NameSegmentsMax %d; use 0 to %d, and a positive number or 0", c.NameBytesMax, c.NameSegmentsMax, stream.NameBytesMax)
 	case c.LiveReadersMax < 0:
 		return fmt.Errorf("httpapi: LiveReadersMax is %d; use a positive number, or 0 for 100000", c.LiveReadersMax)
 	}
@@ -133,6 +145,9 @@ func (c Config) withDefaults() Config {
 	c.TouchInterval = cmp.Or(c.TouchInterval, time.Second)
 	c.BodyBytesMax = cmp.Or(c.BodyBytesMax, 10<<20)
 	c.ChunkBytes = cmp.Or(c.ChunkBytes, 1<<20)
+	c.NameBytesMax = cmp.Or(c.NameBytesMax, stream.NameBytesMax)
+	c.InFlightBytesMax = cmp.Or(c.InFlightBytesMax, 64<<20)
+	c.OutgoingBytesMax = cmp.Or(c.OutgoingBytesMax, 128<<20)
 	c.LiveReadersMax = cmp.Or(c.LiveReadersMax, 100_000)
 	if len(c.CORSOrigins) == 0 {
 		c.CORSOrigins = []string{"*"}

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -39,6 +40,9 @@ func (s *Server) parseCreate(c echo.Context) (cmd stream.Create, err error) {
 	if cmd.Name, err = s.nameOf(c); err != nil {
 		return cmd, err
 	}
+	if err := s.limitName(cmd.Name); err != nil {
+		return cmd, err
+	}
 	if cmd.ContentType, err = contentType(r.Header); err != nil {
 		return cmd, err
 	}
@@ -68,6 +72,18 @@ func (s *Server) parseCreate(c echo.Context) (cmd stream.Create, err error) {
 	}
 	cmd.Body, err = stream.Frame(framing, body)
 	return cmd, err
+}
+
+// limitName judges the name of a new stream. Those that there are already are
+// found by whatever name they have.
+func (s *Server) limitName(name stream.Name) error {
+	if most := s.cfg.NameBytesMax; len(name) > most {
+		return &stream.Rejection{Code: stream.NameTooLong, Detail: fmt.Sprintf("the stream name is longer than %d bytes; use a shorter path", most)}
+	}
+	if most := s.cfg.NameSegmentsMax; most > 0 && strings.Count(string(name), "/") >= most {
+		return &stream.Rejection{Code: stream.NameTooLong, Detail: fmt.Sprintf("the stream name has more than %d segments; use a path that is less deep", most)}
+	}
+	return nil
 }
 
 func contentType(h http.Header) (stream.ContentType, error) {

@@ -65,6 +65,7 @@ func (d *deaf) SetWriteDeadline(time.Time) error { d.deadlines++; return nil }
 // deafTail is an SSE connection to nobody, about to send a chunk.
 func deafTail(protoMajor int, cursor uint64) (*tail, *deaf, *stream.Chunk) {
 	s := &Server{cfg: Config{}.withDefaults()}
+	s.outgoing.max = 1 << 20
 	s.buffers.New = newBuffer
 	d := &deaf{header: http.Header{}}
 	t := &tail{

@@ -76,6 +76,9 @@ type metrics struct {
 	delivery prometheus.Histogram // of live reads
 
 	duplicates, fenced prometheus.Counter // of producers' appends
+
+	refused          *prometheus.CounterVec
+	tooSlow, tooFull prometheus.Counter // readers that were cut, for want of time and of memory
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -122,6 +125,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		Help: "Long-polls that wait and SSE connections that are open, by mode.",
 	}, []string{"mode"})
 	r.MustRegister(m.requests, m.bytesIn, m.bytesOut, m.renewed, m.delivery, m.duplicates, m.fenced, seconds, live)
+	m.countRefusals(r)
 	for op, name := range operationNames {
 		m.seconds[op] = seconds.WithLabelValues(name)
 	}

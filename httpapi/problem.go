@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math"
 	"net/http"
 	"runtime/debug"
 	"strconv"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -18,7 +20,8 @@ import (
 type problem struct {
 	answer
 	detail string
-	cause  error // what to log; nil for none
+	cause  error         // what to log; nil for none
+	wait   time.Duration // before it is worth to try again; 0 for what the status says
 }
 
 func (p *problem) Error() string { return p.detail }
@@ -40,16 +43,24 @@ type problemBody struct {
 
 // Problems that need no further words.
 var (
-	errNoRoute   = &problem{answer: answer{http.StatusNotFound, codeNotFound, "NO_ROUTE"}, detail: "nothing is served at this path; streams live below the base path"}
-	errReserved  = &problem{answer: answer{http.StatusNotFound, codeNotFound, "RESERVED"}, detail: "__ds is reserved for subscriptions; no stream can be there"}
-	errNoControl = &problem{answer: answer{http.StatusNotFound, codeNotFound, "NO_ROUTE"}, detail: "nothing is served at this path; calls about subscriptions are at __ds/subscriptions/ID and below it, and the keys at __ds/jwks.json"}
-	errMethod    = &problem{answer: answer{http.StatusMethodNotAllowed, codeBadRequest, "METHOD_NOT_ALLOWED"}, detail: "this path does not take this method; the Allow header lists those it takes"}
-	errTooLarge  = &problem{answer: answer{http.StatusRequestEntityTooLarge, codeTooLarge, "BODY_TOO_LARGE"}, detail: "the body is larger than this server takes; send it in several appends"}
-	errBodyRead  = &problem{answer: answer{http.StatusBadRequest, codeBadRequest, "BODY_INCOMPLETE"}, detail: "the body ended before it was complete; nothing was written"}
-	errBodySlow  = &problem{answer: answer{http.StatusRequestTimeout, codeBadRequest, "BODY_TIMEOUT"}, detail: "the body came too slowly; nothing was written"}
-	errEncoding  = &problem{answer: answer{http.StatusUnsupportedMediaType, codeBadRequest, "CONTENT_ENCODING"}, detail: "the body has a Content-Encoding, which this server does not decode; send it plain"}
-	errCrowded   = &problem{answer: answer{http.StatusTooManyRequests, codeRateLimited, "TOO_MANY_LIVE_READERS"}, detail: "this node has as many live readers as it takes; try again, or another node"}
+	errNoRoute     = &problem{answer: answer{http.StatusNotFound, codeNotFound, "NO_ROUTE"}, detail: "nothing is served at this path; streams live below the base path"}
+	errReserved    = &problem{answer: answer{http.StatusNotFound, codeNotFound, "RESERVED"}, detail: "__ds is reserved for subscriptions; no stream can be there"}
+	errNoControl   = &problem{answer: answer{http.StatusNotFound, codeNotFound, "NO_ROUTE"}, detail: "nothing is served at this path; calls about subscriptions are at __ds/subscriptions/ID and below it, and the keys at __ds/jwks.json"}
+	errMethod      = &problem{answer: answer{http.StatusMethodNotAllowed, codeBadRequest, "METHOD_NOT_ALLOWED"}, detail: "this path does not take this method; the Allow header lists those it takes"}
+	errTooLarge    = &problem{answer: answer{http.StatusRequestEntityTooLarge, codeTooLarge, "BODY_TOO_LARGE"}, detail: "the body is larger than this server takes; send it in several appends"}
+	errBodyRead    = &problem{answer: answer{http.StatusBadRequest, codeBadRequest, "BODY_INCOMPLETE"}, detail: "the body ended before it was complete; nothing was written"}
+	errBodySlow    = &problem{answer: answer{http.StatusRequestTimeout, codeBadRequest, "BODY_TIMEOUT"}, detail: "the body came too slowly; nothing was written"}
+	errEncoding    = &problem{answer: answer{http.StatusUnsupportedMediaType, codeBadRequest, "CONTENT_ENCODING"}, detail: "the body has a Content-Encoding, which this server does not decode; send it plain"}
+	errBusy        = &problem{answer: answer{http.StatusServiceUnavailable, codeUnavailable, "TOO_MUCH_IN_FLIGHT"}, detail: "this node is busy with as many bytes of other requests as it takes at once; nothing was written, try again shortly, or another node"}
+	errReadersBusy = &problem{answer: answer{http.StatusServiceUnavailable, codeUnavailable, "TOO_MUCH_OUTGOING"}, detail: "this node has as much on its way to slow readers as it holds at once; try again shortly, or another node"}
+	errCrowded     = &problem{answer: answer{http.StatusTooManyRequests, codeRateLimited, "TOO_MANY_LIVE_READERS"}, detail: "this node has as many live readers as it takes; try again, or another node"}
 )
+
+// tooFast is for a client that has used up what it may ask for in a second.
+func tooFast(reason, of string, wait time.Duration) error {
+	return &problem{answer: answer{http.StatusTooManyRequests, codeRateLimited, reason}, wait: wait,
+		detail: "this client asks for more " + of + " a second than this server gives one client; nothing was read or written, wait as Retry-After says"}
+}
 
 // malformed is a 400 for what a client wrote.
 func malformed(what, why, mend string) error {
@@ -66,22 +77,22 @@ type insufficientStorage interface{ InsufficientStorage() bool }
 func notWritten(err error) error {
 	var unknown outcomeUnknown
 	if errors.As(err, &unknown) && unknown.OutcomeUnknown() {
-		return &problem{answer{http.StatusServiceUnavailable, codeUnavailable, reasonUnknown},
-			"outcome unknown: the request was sent to the log, and whether it was carried out could not be learnt; read before you repeat it, or use producer headers, which make repeating safe", err}
+		return &problem{answer: answer{http.StatusServiceUnavailable, codeUnavailable, reasonUnknown}, cause: err,
+			detail: "outcome unknown: the request was sent to the log, and whether it was carried out could not be learnt; read before you repeat it, or use producer headers, which make repeating safe"}
 	}
 	var full insufficientStorage
 	if errors.As(err, &full) && full.InsufficientStorage() {
-		return &problem{answer{http.StatusInsufficientStorage, codeUnavailable, "INSUFFICIENT_STORAGE"},
-			"a node of the cluster has no disk space left for new data; nothing was written; reads and deletes go on, and writes do when space has been freed: " + pathStatus + " tells where it is missing", err}
+		return &problem{answer: answer{http.StatusInsufficientStorage, codeUnavailable, "INSUFFICIENT_STORAGE"}, cause: err,
+			detail: "a node of the cluster has no disk space left for new data; nothing was written; reads and deletes go on, and writes do when space has been freed: " + pathStatus + " tells where it is missing"}
 	}
-	return &problem{answer{http.StatusServiceUnavailable, codeUnavailable, "NOT_WRITTEN"},
-		"the cluster cannot write at the moment; nothing was written, try again", err}
+	return &problem{answer: answer{http.StatusServiceUnavailable, codeUnavailable, "NOT_WRITTEN"}, cause: err,
+		detail: "the cluster cannot write at the moment; nothing was written, try again"}
 }
 
 // notCurrent is the answer of a node that cannot learn what is current.
 func notCurrent(err error) error {
-	return &problem{answer{http.StatusServiceUnavailable, codeUnavailable, "NO_LEADER"},
-		"no leader answers, so this node cannot tell what is current; try again, or read what it holds with Stream-Read-Consistency: local", err}
+	return &problem{answer: answer{http.StatusServiceUnavailable, codeUnavailable, "NO_LEADER"}, cause: err,
+		detail: "no leader answers, so this node cannot tell what is current; try again, or read what it holds with Stream-Read-Consistency: local"}
 }
 
 // unrouted turns echo's errors into ours.
@@ -119,6 +130,9 @@ func (s *Server) fail(c echo.Context, err error) {
 		if p.cause != nil {
 			s.log.Debug("request not served", "reason", p.reason, "err", p.cause)
 		}
+		if p.wait > 0 {
+			res.Header()[headerRetryAfter] = []string{strconv.Itoa(int(math.Ceil(p.wait.Seconds())))}
+		}
 		s.writeProblem(c, p.answer, p.detail)
 	case r.Context().Err() != nil:
 		s.writeProblem(c, answer{http.StatusServiceUnavailable, codeUnavailable, "CANCELLED"}, "the request ended before it was served")
@@ -145,12 +159,15 @@ func (s *Server) writeProblemWith(c echo.Context, a answer, detail string, refus
 	h[headerContentType] = valProblem
 	h[headerCacheControl] = valNoStore
 	delete(h, headerETag)
-	switch a.status {
-	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
-		h[headerRetryAfter] = valRetryAfter
-	case http.StatusInsufficientStorage:
-		h[headerRetryAfter] = valRetryLater
+	if len(h[headerRetryAfter]) == 0 {
+		switch a.status {
+		case http.StatusServiceUnavailable, http.StatusTooManyRequests:
+			h[headerRetryAfter] = valRetryAfter
+		case http.StatusInsufficientStorage:
+			h[headerRetryAfter] = valRetryLater
+		}
 	}
+	s.metrics.refused.WithLabelValues(a.reason).Inc()
 	h[headerContentLength] = []string{strconv.Itoa(len(body))}
 	c.Response().WriteHeader(a.status)
 	_, _ = c.Response().Write(body) // a client that has left needs no answer

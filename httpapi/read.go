@@ -74,6 +74,12 @@ func (s *Server) beginRead(c echo.Context) (op operation, t *tail, err error) {
 	if err != nil {
 		return q.mode.operation(), nil, err
 	}
+	if chunk.Free != nil && q.mode != sse { // the events of SSE count while they are written
+		if err := callOf(c).holdOutgoing(int64(chunk.Len())); err != nil {
+			chunk.Free()
+			return q.mode.operation(), nil, err
+		}
+	}
 	switch q.mode {
 	case longPoll:
 		return opLongPoll, nil, s.longPoll(c, &v, &q, chunk)
@@ -179,10 +185,13 @@ func (s *Server) writeBody(c echo.Context, chunk *stream.Chunk) {
 		}
 	}
 	res.Header()[headerContentLength] = []string{strconv.Itoa(n)}
+	s.throttle.spend(callOf(c), int64(n))
+	deadline := time.Time{}
 	if w, ok := res.Writer.(writeDeadliner); ok && n > slowBytes {
 		// A deadline that has passed fails the connection, so that a reader that
 		// is stuck holds no memory. It is a time of the network, not of Config.Now.
-		_ = w.SetWriteDeadline(time.Now().Add(s.cfg.SlowReaderTimeout + time.Duration(n/bodyRateMin)*time.Second))
+		deadline = time.Now().Add(s.cfg.SlowReaderTimeout + time.Duration(n/bodyRateMin)*time.Second)
+		_ = w.SetWriteDeadline(deadline)
 		defer func() { _ = w.SetWriteDeadline(time.Time{}) }()
 	}
 	res.WriteHeader(http.StatusOK)
@@ -194,6 +203,7 @@ func (s *Server) writeBody(c echo.Context, chunk *stream.Chunk) {
 			piece = piece[:len(piece)-1]
 		}
 		if _, err := res.Write(piece); err != nil {
+			s.countSlow(deadline)
 			return // the reader has left or is stuck
 		}
 	}
@@ -202,6 +212,14 @@ func (s *Server) writeBody(c echo.Context, chunk *stream.Chunk) {
 	}
 	if chunk.Free != nil {
 		chunk.Free() // not after a failed write: HTTP/2 may still hold what it could not send
+	}
+}
+
+// countSlow counts a reader whose connection failed: as a slow one if that was
+// because its time was up.
+func (s *Server) countSlow(deadline time.Time) {
+	if !deadline.IsZero() && !time.Now().Before(deadline) {
+		s.metrics.tooSlow.Inc()
 	}
 }
 

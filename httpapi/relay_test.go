@@ -137,7 +137,40 @@ func TestAStuckReaderHoldsUpNobody(t *testing.T) {
 		if !slow.ended() || quick.ended() {
 			t.Fatalf("slow ended: %v, quick ended: %v", slow.ended(), quick.ended())
 		}
+		shows(t, s, `mainstem_slow_readers_cut_total{reason="deadline"} 1`)
 	})
+}
+
+// TestReadersThatAreBehindHoldABoundedBacklog: what was read for one of them alone
+// and not taken counts, and with more than there is room for the connection ends.
+func TestReadersThatAreBehindHoldABoundedBacklog(t *testing.T) {
+	for room, cut := range map[int64]int{1 << 20: 0, 450: 1} {
+		synctest.Test(t, func(t *testing.T) {
+			n := relayed(t, 97)
+			n.apply(true, stream.Create{Name: "s", ContentType: text})
+			s := n.serve(httpapi.Config{OutgoingBytesMax: room})
+			a, leave := start(s, http.MethodGet, "/v1/stream/s?offset=now&live=sse")
+			defer leave()
+			synctest.Wait()
+			a.mu.Lock()
+			a.stuck = make(chan struct{})
+			a.mu.Unlock()
+			for range 3 {
+				n.apply(true, appendTo("s", text, strings.Repeat("x", 200)))
+				synctest.Wait() // the first is shared by all that follow the stream, and counts for nobody
+			}
+			a.mu.Lock()
+			a.stuck = nil
+			a.mu.Unlock()
+			a.line.wake()
+			synctest.Wait()
+			if got := strings.Count(a.text(), strings.Repeat("x", 200)); a.ended() != (cut == 1) || got != 3-2*cut {
+				t.Fatalf("with room for %d: ended: %v, after %d events", room, a.ended(), got)
+			}
+			shows(t, s, fmt.Sprintf(`mainstem_slow_readers_cut_total{reason="backlog"} %d`, cut))
+			shows(t, s, "mainstem_outgoing_bytes 0")
+		})
+	}
 }
 
 // TestAReaderThatRecoversMissesNothing: it takes nothing for a while, and then all.

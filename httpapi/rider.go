@@ -113,6 +113,7 @@ func (rd *rider) waitForRoom() riderState {
 		rd.cutAt = now.Add(rd.server.cfg.SlowReaderTimeout)
 	}
 	if !now.Before(rd.cutAt) {
+		rd.server.metrics.tooSlow.Inc()
 		return rd.leave()
 	}
 	rd.setAlarm(rd.cutAt)
@@ -155,6 +156,7 @@ type lineOutlet struct {
 	sent   int64
 	packet packet // of which rest is to be sent
 	rest   []byte
+	held   int64 // of rest, in Server.outgoing
 }
 
 func (o *lineOutlet) blocked() bool { return len(o.rest) > 0 }
@@ -162,7 +164,29 @@ func (o *lineOutlet) blocked() bool { return len(o.rest) > 0 }
 func (o *lineOutlet) write(p packet) bool {
 	o.packet, o.rest = p, p.chunk
 	o.sent += int64(len(p.chunk))
-	return o.flush()
+	return o.flush() && o.hold()
+}
+
+// hold counts what the connection did not take, if it lies in memory of its own,
+// and reports whether there is room for it.
+func (o *lineOutlet) hold() bool {
+	if !o.blocked() || o.packet.room == nil {
+		return true
+	}
+	held := int64(len(o.packet.chunk)) // all of it stays until the last byte is sent
+	if !o.server.outgoing.take(held) {
+		o.server.metrics.tooFull.Inc()
+		return false
+	}
+	o.held = held
+	return true
+}
+
+// drop gives the packet back.
+func (o *lineOutlet) drop() {
+	o.server.unpack(o.packet)
+	o.server.outgoing.give(o.held)
+	o.packet, o.rest, o.held = packet{}, nil, 0
 }
 
 // flush sends what it can of the rest, and reports whether the connection lives.
@@ -172,14 +196,12 @@ func (o *lineOutlet) flush() bool {
 	}
 	n, err := o.line.Write(o.rest)
 	if o.rest = o.rest[n:]; len(o.rest) == 0 || err != nil {
-		o.server.unpack(o.packet)
-		o.packet, o.rest = packet{}, nil
+		o.drop()
 	}
 	return err == nil
 }
 
 func (o *lineOutlet) close() {
-	o.server.unpack(o.packet)
-	o.packet, o.rest = packet{}, nil
+	o.drop()
 	_ = o.line.Close() // there is nobody to tell
 }

@@ -33,6 +33,9 @@ type Server struct {
 	buffers  sync.Pool    // of *[]byte, for events
 	bodies   sync.Pool    // of *bodyBuffer
 	calls    sync.Pool    // of *call
+	incoming load         // of requests that write, and their bodies
+	outgoing load         // of answers on their way to their readers
+	throttle *throttle    // nil for none
 	live     atomic.Int64 // long-polls and SSE connections that wait
 
 	unlisted atomic.Bool     // by Unlist
@@ -65,6 +68,14 @@ func New(cfg Config, w Writer, f Fencer, r Reader, c Cluster) (*Server, error) {
 	s.calls.New = func() any { return new(call) }
 	s.draining, s.drain = context.WithCancel(context.Background())
 	s.relay = newRelay(s)
+	s.incoming.max, s.outgoing.max = cfg.InFlightBytesMax, cfg.OutgoingBytesMax
+	var err error
+	if s.throttle, err = newThrottle(cfg); err != nil {
+		return nil, err
+	}
+	cfg.Metrics.MustRegister(
+		s.incoming.gauge("mainstem_in_flight_bytes", "What requests that write hold until they are answered."),
+		s.outgoing.gauge("mainstem_outgoing_bytes", "What was read from the copy for one reader each and not yet taken by it."))
 	s.route()
 	return s, nil
 }
@@ -157,18 +168,39 @@ func (s *Server) serve(op operation, asks needs, h handler) echo.HandlerFunc {
 		defer func() { s.finish(c, counted, begin, recover(), told) }()
 		s.stamp(c)
 		k := s.calls.Get().(*call)
-		k.Context = c
-		err := s.permit(k, asks)
-		if err == nil {
-			counted, err = h(k)
-		}
-		if err != nil {
+		k.Context, k.server, k.operation = c, s, op
+		defer k.putDown()
+		var err error
+		if counted, err = s.carry(k, asks, h); err != nil {
 			s.fail(c, err)
 		}
-		*k = call{}
-		s.calls.Put(k) // not after a panic: nobody knows who has it then
 		return nil
 	}
+}
+
+// carry brings a request to its handler, if it comes there.
+func (s *Server) carry(k *call, asks needs, h handler) (operation, error) {
+	if err := s.identify(k, asks); err != nil {
+		return k.operation, err
+	}
+	if err := s.admit(k); err != nil {
+		return k.operation, err
+	}
+	if err := s.permit(k, asks); err != nil {
+		return k.operation, err
+	}
+	return h(k)
+}
+
+// admit refuses a request that is one too many, before its body is read.
+func (s *Server) admit(k *call) error {
+	if err := s.throttle.admit(k); err != nil {
+		return err
+	}
+	if k.operation.writes() {
+		return k.holdIncoming(requestCost)
+	}
+	return nil
 }
 
 // parseName reads the stream that a request is about; see nameOf.

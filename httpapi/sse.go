@@ -87,11 +87,21 @@ func (r *response) blocked() bool { return false }
 
 // write reports whether the client took everything in time.
 func (r *response) write(p packet) bool {
+	if p.room != nil {
+		held := int64(len(p.chunk))
+		if !r.server.outgoing.take(held) {
+			r.server.metrics.tooFull.Inc()
+			return false
+		}
+		defer r.server.outgoing.give(held)
+	}
 	r.limitWrite()
 	if _, err := r.res.Write(p.text()); err != nil {
+		r.server.countSlow(r.deadline)
 		return false // the buffer is not used again: HTTP/2 may still hold what it could not send
 	}
 	if r.flusher.Flush() != nil {
+		r.server.countSlow(r.deadline)
 		return false
 	}
 	r.server.unpack(p)

@@ -249,7 +249,7 @@ func keysUnavailable(err error) error {
 	if err == nil || errors.As(err, &no) || errors.As(err, &p) {
 		return err
 	}
-	return &problem{answer{http.StatusServiceUnavailable, codeUnavailable, "SIGNING_KEYS"}, "the signing keys cannot be used at the moment: " + err.Error(), err}
+	return &problem{answer: answer{http.StatusServiceUnavailable, codeUnavailable, "SIGNING_KEYS"}, detail: "the signing keys cannot be used at the moment: " + err.Error(), cause: err}
 }
 
 // refusals is the one table from the words of subscriptions to HTTP's numbers.

@@ -40,7 +40,7 @@ func commit(t testing.TB, e *Engine, applied uint64, fn func(*Batch)) {
 }
 
 func globalsAt(applied uint64) Globals {
-	return Globals{Applied: applied, Term: 1 + applied/7, Now: stream.Time(1000 * applied), Incarnations: applied / 2}
+	return Globals{Applied: applied, Term: 1 + applied/7, Now: stream.Time(1000 * applied), Incarnations: applied / 2, Stored: applied * 3}
 }
 
 func TestCommitIsReadBack(t *testing.T) {
@@ -270,6 +270,7 @@ func TestChecksumTellsDifferences(t *testing.T) {
 		"applied and term":     {Globals{Applied: 9, Term: 3, Now: 5}, base, true},
 		"time":                 {Globals{Applied: 1, Now: 6}, base, false},
 		"incarnations":         {Globals{Applied: 1, Now: 5, Incarnations: 1}, base, false},
+		"stored":               {Globals{Applied: 1, Now: 5, Stored: 1}, base, false},
 		"value":                {Globals{Applied: 1, Now: 5}, func(b *Batch) { b.PutStream("a", []byte("bd")) }, false},
 		"byte moved into name": {Globals{Applied: 1, Now: 5}, func(b *Batch) { b.PutStream("ab", []byte("c")) }, false},
 		"nothing":              {Globals{Applied: 1, Now: 5}, func(*Batch) {}, false},
@@ -289,8 +290,8 @@ func TestChecksumTellsDifferences(t *testing.T) {
 		}
 		seen[sum.Hash] = name
 	}
-	if len(seen) != 6 {
-		t.Fatalf("got %d checksums, want 6: %v", len(seen), seen)
+	if len(seen) != 7 {
+		t.Fatalf("got %d checksums, want 7: %v", len(seen), seen)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

@@ -17,11 +17,12 @@ type Globals struct {
 	Term         uint64 // its term
 	Now          stream.Time
 	Incarnations uint64 // the last one that was drawn
+	Stored       uint64 // bytes of all streams
 }
 
 const (
-	globalsVersion = 1
-	globalsLen     = 1 + 4*8
+	globalsVersion = 2 // since there is Stored
+	globalsLen     = 1 + 5*8
 )
 
 func (g Globals) appendTo(b []byte) []byte {
@@ -29,12 +30,13 @@ func (g Globals) appendTo(b []byte) []byte {
 	b = binary.BigEndian.AppendUint64(b, g.Applied)
 	b = binary.BigEndian.AppendUint64(b, g.Term)
 	b = binary.BigEndian.AppendUint64(b, uint64(g.Now))
-	return binary.BigEndian.AppendUint64(b, g.Incarnations)
+	b = binary.BigEndian.AppendUint64(b, g.Incarnations)
+	return binary.BigEndian.AppendUint64(b, g.Stored)
 }
 
 // replicated is what is equal on all nodes that have applied the same commands.
 func (g Globals) replicated() []byte {
-	return Globals{Now: g.Now, Incarnations: g.Incarnations}.appendTo(nil)
+	return Globals{Now: g.Now, Incarnations: g.Incarnations, Stored: g.Stored}.appendTo(nil)
 }
 
 func parseGlobals(b []byte) (Globals, error) {
@@ -49,6 +51,7 @@ func parseGlobals(b []byte) (Globals, error) {
 		Term:         binary.BigEndian.Uint64(b[9:]),
 		Now:          stream.Time(binary.BigEndian.Uint64(b[17:])),
 		Incarnations: binary.BigEndian.Uint64(b[25:]),
+		Stored:       binary.BigEndian.Uint64(b[33:]),
 	}, nil
 }
 

@@ -108,8 +108,11 @@ func TestEnvelopeBytesAreGolden(t *testing.T) {
 	if err := Stamp(e, 1896091200250); err != nil {
 		t.Fatal(err)
 	}
+	if err := Limit(e, Limits{StreamBytes: 7, TotalBytes: 8}); err != nil {
+		t.Fatal(err)
+	}
 	h, rest, err := ParseHeader(e)
-	if want := (Header{Version: EnvelopeVersion, At: 1896091200250, Session: 5, Sequence: 6, Floor: 4}); err != nil || h != want {
+	if want := (Header{Version: EnvelopeVersion, At: 1896091200250, Session: 5, Sequence: 6, Floor: 4, Limits: Limits{7, 8}}); err != nil || h != want {
 		t.Fatalf("header %+v, %v; want %+v", h, err, want)
 	}
 	var got []Command

@@ -22,6 +22,10 @@ type View interface {
 	WholeBefore(incarnation, pos uint64) uint64
 	// Incarnations is how many have been drawn.
 	Incarnations() uint64
+	// Stored is the sum of State.Stored over all streams, and Limits are those that
+	// came with the entry.
+	Stored() uint64
+	Limits() Limits
 }
 
 // Change is a decision made and not yet carried out.

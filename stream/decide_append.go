@@ -1,7 +1,7 @@
 package stream
 
 // append applies §5.2, §5.2.1 and §5.3. Precedence: closed, content type,
-// producer, If-Match, Stream-Seq. A repeat by a producer is answered as one
+// producer, If-Match, Stream-Seq, limits. A repeat by a producer is answered as one
 // whatever the tail is by now: it was accepted when the tail was the one it names.
 func (d *decision) append(c Append) (Outcome, *Rejection) {
 	s, no := d.usable(c.Name)
@@ -33,6 +33,9 @@ func (d *decision) append(c Append) (Outcome, *Rejection) {
 	}
 	if s.Pos+uint64(len(c.Body.Data)) > offsetMax {
 		return Outcome{}, &Rejection{Code: StreamTooLong}
+	}
+	if no := d.fits(s, uint64(len(c.Body.Data))); no != nil {
+		return Outcome{}, no
 	}
 	return d.accept(c, *s), nil
 }

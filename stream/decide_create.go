@@ -34,6 +34,9 @@ func (d *decision) create(c Create) (Outcome, *Rejection) {
 	if s.Pos+uint64(len(prefix.Data))+uint64(len(body.Data)) > offsetMax {
 		return Outcome{}, &Rejection{Code: StreamTooLong}
 	}
+	if no := d.fits(&s, uint64(len(prefix.Data)+len(body.Data))); no != nil {
+		return Outcome{}, no
+	}
 	// From here on nothing refuses: only now may a reference be taken.
 	if s.Origin != nil {
 		source := *d.stream(s.Origin.Source)

@@ -6,11 +6,12 @@ import (
 	"fmt"
 )
 
-// EnvelopeVersion is the first byte of every envelope that this version makes.
-const EnvelopeVersion = 1
+// EnvelopeVersion is the first byte of every envelope that this version makes. The
+// second has the limits.
+const EnvelopeVersion = 2
 
-// envelopeHeaderLen: version, shard, time, session, sequence, floor.
-const envelopeHeaderLen = 1 + 1 + 8 + 8 + 8 + 8
+// envelopeHeaderLen: version, shard, time, session, sequence, floor, limits.
+const envelopeHeaderLen = 1 + 1 + 8 + 8 + 8 + 8 + 2*8
 
 // Header is the fixed part of an envelope: one batch of commands on its
 // way into the replicated log.
@@ -21,10 +22,12 @@ type Header struct {
 	Session  uint64 // of the node that made the batch; 0 for none
 	Sequence uint64 // of the batch in its session
 	Floor    uint64 // every lower sequence of the session has been answered
+	Limits   Limits // set by the leader as it proposes
 }
 
 // NewEnvelope appends an empty envelope to b. Commands are added by
-// AppendToEnvelope, the session is set by Address and the time by Stamp.
+// AppendToEnvelope, the session is set by Address, the time by Stamp and the limits
+// by Limit.
 func NewEnvelope(b []byte) []byte {
 	b = append(b, EnvelopeVersion, 0)
 	return append(b, make([]byte, envelopeHeaderLen-2)...)
@@ -50,16 +53,31 @@ func AppendToEnvelope(envelope []byte, c Command) []byte {
 // Stamp sets the time of an entry in place: of an envelope, or of each in a
 // bundle.
 func Stamp(entry []byte, at Time) error {
+	return inEach(entry, func(envelope []byte) {
+		binary.BigEndian.PutUint64(envelope[2:], uint64(at))
+	})
+}
+
+// Limit sets the limits of an entry in place, as Stamp its time.
+func Limit(entry []byte, l Limits) error {
+	return inEach(entry, func(envelope []byte) {
+		binary.BigEndian.PutUint64(envelope[34:], l.StreamBytes)
+		binary.BigEndian.PutUint64(envelope[42:], l.TotalBytes)
+	})
+}
+
+// inEach calls set with the envelope that an entry is, or with each of a bundle.
+func inEach(entry []byte, set func(envelope []byte)) error {
 	rest, several := Unbundle(entry)
 	if !several {
-		return stampEnvelope(entry, at)
+		return inOne(entry, set)
 	}
 	for len(rest) > 0 {
 		envelope, after, err := NextEnvelope(rest)
 		if err != nil {
 			return err
 		}
-		if err := stampEnvelope(envelope, at); err != nil {
+		if err := inOne(envelope, set); err != nil {
 			return err
 		}
 		rest = after
@@ -67,11 +85,11 @@ func Stamp(entry []byte, at Time) error {
 	return nil
 }
 
-func stampEnvelope(envelope []byte, at Time) error {
+func inOne(envelope []byte, set func([]byte)) error {
 	if len(envelope) < envelopeHeaderLen || envelope[0] != EnvelopeVersion {
 		return fmt.Errorf("stamp envelope: %w", errTruncated)
 	}
-	binary.BigEndian.PutUint64(envelope[2:], uint64(at))
+	set(envelope)
 	return nil
 }
 
@@ -91,6 +109,7 @@ func ParseHeader(envelope []byte) (h Header, commands []byte, err error) {
 		Session:  binary.BigEndian.Uint64(envelope[10:]),
 		Sequence: binary.BigEndian.Uint64(envelope[18:]),
 		Floor:    binary.BigEndian.Uint64(envelope[26:]),
+		Limits:   Limits{binary.BigEndian.Uint64(envelope[34:]), binary.BigEndian.Uint64(envelope[42:])},
 	}
 	return h, envelope[envelopeHeaderLen:], nil
 }

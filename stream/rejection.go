@@ -34,6 +34,8 @@ const (
 	OutcomeUnknown // a repeat that nobody can tell from a first any more
 	TailMoved      // If-Match names another offset than the tail
 	Trimmed        // an offset before the horizon
+	StreamFull     // by Limits
+	StoreFull      // by Limits
 	codeEnd
 )
 
@@ -63,6 +65,8 @@ var codeText = [codeEnd]string{
 	OutcomeUnknown:       "outcome unknown: the request may or may not have been carried out; read the stream before sending it again",
 	TailMoved:            "the stream does not end at the offset that If-Match names; Stream-Next-Offset says where it ends: read what came, and try again from there",
 	Trimmed:              "what followed this offset is not kept any more; Stream-Retention-Horizon says where the stream begins now: go on from there, or from -1",
+	StreamFull:           "the stream holds as much as one stream may here (limits.max_stream_bytes); continue in a new stream",
+	StoreFull:            "all streams together hold as much as they may here (limits.max_total_bytes); delete streams, or ask the operator for more",
 	StreamTooLong:        "the stream has reached the largest position an offset can hold; continue in a new stream",
 }
 

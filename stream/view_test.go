@@ -13,6 +13,7 @@ import (
 type replica struct {
 	t         testing.TB
 	now       Time
+	limits    Limits
 	drawn     uint64
 	streams   map[Name]*State
 	producers map[producerKey]ProducerState
@@ -31,6 +32,15 @@ func newReplica(t testing.TB) *replica {
 
 func (r *replica) Stream(name Name) *State { return r.streams[name] }
 func (r *replica) Incarnations() uint64    { return r.drawn }
+func (r *replica) Limits() Limits          { return r.limits }
+
+// Stored is checked against what is there after each command.
+func (r *replica) Stored() (n uint64) {
+	for _, s := range r.streams {
+		n += s.Stored()
+	}
+	return n
+}
 
 func (r *replica) Producer(incarnation uint64, id string) (ProducerState, bool) {
 	p, ok := r.producers[producerKey{incarnation, id}]
@@ -193,6 +203,13 @@ func (r *replica) checkOwn(name Name, s *State, fail func(Name, *State, string))
 		fail(name, s, "a deleted stream is not trimmed")
 	case s.Retention.Age > 0 && s.Kept() > 0 && s.TrimAt == 0 && !s.Deleted:
 		fail(name, s, "nobody will look at its retention")
+	}
+	held := uint64(0)
+	for _, w := range r.data[s.Incarnation] {
+		held += uint64(len(w.Append.Data))
+	}
+	if s.Horizon <= s.Base && held != s.Stored() { // and none of its own was let go
+		fail(name, s, fmt.Sprintf("it holds %d bytes of its own and counts %d", held, s.Stored()))
 	}
 	own := max(s.Horizon, s.Base)
 	for _, w := range r.data[s.Incarnation] {

@@ -30,6 +30,8 @@ func (n *node) letIn() (err error) {
 		LongPollTimeout: h.longPollTimeout, SSEReconnectInterval: h.sseReconnectInterval, SSEKeepAlive: h.sseKeepAlive,
 		SlowReaderTimeout: h.slowReaderTimeout, NoLeaderGrace: h.noLeaderGrace,
 		BodyBytesMax: l.bodyBytes, ChunkBytes: int(l.chunkBytes), LiveReadersMax: l.liveReaders,
+		NameBytesMax: l.nameBytes, NameSegmentsMax: l.nameSegments, InFlightBytesMax: l.inFlightBytes, OutgoingBytesMax: l.outgoingBytes,
+		ClientRequests: l.clientRequests, ClientBytes: l.clientBytes,
 		PublicURL: n.cfg.server.publicURL, Subscriptions: n.machine, Webhooks: n.deliverer,
 		Access: access, TakeOver: n.takeOver(), Damaged: n.health.Damaged(),
 		Log: n.log, Tracer: n.tracer, Metrics: n.metrics,

@@ -62,6 +62,7 @@ func (n *node) serveClients() error {
 // all connections.
 func (n *node) dismissClients(ctx context.Context) error {
 	_ = n.clients.Close() // the server's Serve returns with it
+	defer n.crowd.wait()
 	for linger := time.Now().Add(lingerTime); n.busy.count() > 0 && time.Now().Before(linger) && ctx.Err() == nil; {
 		time.Sleep(lingerPoll)
 	}

@@ -131,6 +131,15 @@ type limitsConfig struct {
 	headerBytes int64
 	chunkBytes  int64
 	liveReaders int
+
+	nameBytes, nameSegments int   // of new streams; 0 segments: any number
+	streamBytes, totalBytes int64 // of data; 0: not given; see stored
+	connections             int   // 0: what descriptors allow
+	inFlightBytes           int64
+	forwardedBytes          int64
+	outgoingBytes           int64
+	clientRequests          int   // a second; 0: any number
+	clientBytes             int64 // a second; 0: any amount
 }
 
 type webhooksConfig struct {

@@ -36,6 +36,8 @@ func sample(t *testing.T, s setting) (a, b string) {
 		return "900ms", "2s"
 	case s.key == "raft.leader_lease_timeout":
 		return "100ms", "150ms"
+	case s.key == "limits.max_in_flight_bytes", s.key == "limits.max_forwarded_bytes":
+		return "96MiB", "100000000"
 	case s.key == "limits.max_header_bytes":
 		return "128KiB", "300000"
 	case strings.HasPrefix(s.key, "cluster.tls."), s.key == "transport.mode", strings.HasPrefix(s.key, "transport.tls."), s.key == "transport.http.versions":

@@ -37,6 +37,7 @@ type node struct {
 	peerTLS        *peertls.Guard // nil for off
 	gate           *auth.Gate
 	clients, peers net.Listener
+	crowd          *crowd       // is clients
 	admins         net.Listener // nil for none
 	discovery      cluster.Discovery
 	door           *frontDoor
@@ -69,6 +70,8 @@ func (n *node) listen() (err error) {
 		return fmt.Errorf("--addr %s: %w", n.cfg.server.addr, err)
 	}
 	n.opened.push("client port", closeOnce(n.clients))
+	n.crowd = newCrowd(n.clients, connsMax(n.cfg.limits.connections, openFilesMax()), n.keys != nil, n.metrics)
+	n.clients = n.crowd
 	if n.peers, err = net.Listen("tcp", n.cfg.cluster.peerAddr); err != nil {
 		return fmt.Errorf("--peer-addr %s: %w", n.cfg.cluster.peerAddr, err)
 	}
@@ -138,6 +141,7 @@ func (n *node) openStorage() error {
 		return err
 	}
 	n.opened.push("copy", n.engine.Close)
+	n.showStored()
 	n.metrics.MustRegister(storage.NewCopyMetrics(n.engine))
 	checks, err := n.openRaftStores(dir, identity, metrics)
 	if err != nil {
@@ -177,6 +181,8 @@ func (n *node) joinCluster() error {
 		HeartbeatTimeout: r.heartbeatTimeout, ElectionTimeout: r.electionTimeout, LeaderLeaseTimeout: r.leaderLeaseTimeout, CommitTimeout: r.commitTimeout,
 		SnapshotThreshold: uint64(r.snapshotThreshold), SnapshotInterval: r.snapshotInterval, TrailingLogs: uint64(r.trailingLogs),
 		SnapshotBytes: uint64(r.snapshotBytes), TrailingBytes: uint64(r.trailingBytes),
+		Limits:         n.cfg.stored(),
+		ForwardedBytes: n.cfg.limits.forwardedBytes,
 		RestoreOnStart: behind, Disk: n.diskToWatch(), Log: n.log, Tracer: n.tracer, Metrics: n.metrics, Lead: n.joined.leading(n.machine, n.scrub, n.deliverer), Watched: n.machine.Watched,
 		Health: n.health, Note: n.scrub.Note,
 	}, n.machine, n.stores, n.network(), n.discovery)

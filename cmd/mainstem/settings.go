@@ -227,23 +227,6 @@ const (
 	sseReconnectKey = "transport.connection.sse_reconnect_interval"
 )
 
-func limitSettings() []setting {
-	return []setting{
-		{key: "limits.max_body_bytes", flag: "max-body-bytes", std: "10MiB",
-			value: size(func(c *config) *int64 { return &c.limits.bodyBytes }, 1, bodyBytesMax),
-			usage: "the largest body of a request; 413 above it"},
-		{key: "limits.max_header_bytes", flag: "max-header-bytes", std: "64KiB",
-			value: size(func(c *config) *int64 { return &c.limits.headerBytes }, 1<<10, 1<<20),
-			usage: "the largest request line and headers together"},
-		{key: "limits.chunk_bytes", flag: "chunk-bytes", std: "1MiB",
-			value: size(func(c *config) *int64 { return &c.limits.chunkBytes }, 1, 64<<20),
-			usage: "how much one catch-up read returns; a single larger append is returned whole"},
-		{key: "limits.max_live_readers", flag: "max-live-readers", std: "100000",
-			value: count(func(c *config) *int { return &c.limits.liveReaders }, 1, 10_000_000),
-			usage: "long-polls and SSE connections at once; 429 above it"},
-	}
-}
-
 func webhookSettings() []setting {
 	return []setting{
 		{key: "webhooks.allow_insecure", flag: "webhooks-allow-insecure", std: "false",

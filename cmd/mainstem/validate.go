@@ -44,6 +44,8 @@ func (c *config) validate(command, profile string) (problems []error) {
 	rule(len(c.webhooks.key) == 0 || c.webhooks.keyFile == "",
 		"webhooks.key_encryption_key_file (--webhooks-key-encryption-key-file): webhooks.key_encryption_key is set as well; keep one")
 	problems = append(problems, c.memoryRules()...)
+	rule(c.limits.inFlightBytes >= 2*c.limits.bodyBytes,
+		"limits.max_in_flight_bytes (--max-in-flight-bytes): %s is below twice limits.max_body_bytes, %s", formatSize(c.limits.inFlightBytes), formatSize(c.limits.bodyBytes))
 	if command != commandServe {
 		return problems
 	}
