@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	rubyWithin = 3 * time.Minute
+	rubyWithin = 4 * time.Minute
 	// railsSecret is what the application and the nodes share.
 	railsSecret = "a secret that is shared with Rails"
 )

@@ -16,7 +16,7 @@ require "uri"
 
 FOLLOWER, ALL, KEY, SECRET = ARGV
 URLS = ALL.split(",")
-RETRY_FOR = 60
+RETRY_FOR = 120
 RETRIED = [429, 500, 502, 503, 504].freeze
 AWAY = [Errno::ECONNREFUSED, Errno::ECONNRESET, Errno::EPIPE, EOFError, IOError, Net::OpenTimeout, Net::ReadTimeout].freeze
 $stdout.sync = true
