@@ -70,7 +70,7 @@ mutants: build ## break the product on purpose and see that the tests notice; wr
 deploy-test: build monitor-test ## the Helm chart: what it renders, what checkers and an API server say of it, and a rollout by the real controllers
 	$(GO) test -c -o bin/deploy.test ./test/deploy
 	@tools=$$(test/deploy/setup.sh) && cd test/deploy && \
-	  $$(unshare --mount --net --propagation private true 2>/dev/null && echo unshare --mount --net --propagation private) \
+	  $$(unshare --mount --net --propagation private true 2>/dev/null && echo unshare --mount --net --propagation private env MAINSTEM_DEPLOY_ALONE=1) \
 	  env MAINSTEM_DEPLOY=$$tools ../../bin/deploy.test -test.timeout 30m -test.v
 
 # In a network namespace of its own, like the above.
