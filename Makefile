@@ -67,10 +67,11 @@ mutants: build ## break the product on purpose and see that the tests notice; wr
 
 # In namespaces of its own, where they can be made: the ports of the API server and
 # the addresses of the pods are nobody else's. The first run builds the programs.
+ALONE := unshare --mount --net --pid --fork --mount-proc --kill-child --propagation private
 deploy-test: build monitor-test ## the Helm chart: what it renders, what checkers and an API server say of it, and a rollout by the real controllers
 	$(GO) test -c -o bin/deploy.test ./test/deploy
 	@tools=$$(test/deploy/setup.sh) && cd test/deploy && \
-	  $$(unshare --mount --net --propagation private true 2>/dev/null && echo unshare --mount --net --propagation private env MAINSTEM_DEPLOY_ALONE=1) \
+	  $$($(ALONE) true 2>/dev/null && echo $(ALONE) env MAINSTEM_DEPLOY_ALONE=1) \
 	  env MAINSTEM_DEPLOY=$$tools ../../bin/deploy.test -test.timeout 30m -test.v
 
 # In a network namespace of its own, like the above.

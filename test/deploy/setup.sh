@@ -10,8 +10,7 @@ key=$(cat go.mod ../setup.sh | sha256sum | cut -c1-12)
 dir=${MAINSTEM_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/mainstem/deploy-tools}/$key
 mkdir -p "$dir"
 
-# Built beside and moved: a build that broke off leaves nothing. No version is
-# stamped: helm is told the version of Kubernetes where it matters.
+# Built beside and moved: a build that broke off leaves nothing.
 build() { # NAME COMMAND…
   local name=$1 work
   shift
@@ -20,7 +19,10 @@ build() { # NAME COMMAND…
   if OUT=$work "$@" >&2; then mv "$work"/* "$dir/$name"; else echo "could not build $name: tests that need it are skipped" >&2; fi
   rm -rf "$work"
 }
-here() { go build -ldflags '-s -w' -o "$OUT/" "$1"; }
+# The API server says which version it is; charts ask for one.
+version=$(go list -m -f '{{.Version}}' k8s.io/kubernetes)
+stamp="-X k8s.io/component-base/version.gitVersion=$version -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=${version:3:2}"
+here() { go build -ldflags "-s -w $stamp" -o "$OUT/" "$1"; }
 # These two need other versions of Kubernetes' packages than the rest.
 there() { GOBIN=$OUT GOFLAGS= go install -ldflags '-s -w' "$1"; }
 
