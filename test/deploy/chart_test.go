@@ -5,6 +5,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -193,5 +194,29 @@ func TestImmutableFieldsAreFrozen(t *testing.T) {
 				t.Error("a label that changes with each release is among them")
 			}
 		})
+	}
+}
+
+// TestAlertsAndDashboardAreTakenOverWhole compares them with the files that
+// promtool and the dashboard's tests judge.
+func TestAlertsAndDashboardAreTakenOverWhole(t *testing.T) {
+	objects := parse(t, render(t, matrix["monitoring"]))
+	source, err := os.ReadFile("../../deploy/prometheus/mainstem.rules.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rules map[string]any
+	if err := yaml.Unmarshal(source, &rules); err != nil {
+		t.Fatal(err)
+	}
+	if got := find(t, objects, "PrometheusRule").at("spec"); !reflect.DeepEqual(got, any(rules)) {
+		t.Errorf("the PrometheusRule is not the file:\n%v\n%v", got, rules)
+	}
+	dashboard, err := os.ReadFile("../../deploy/grafana/mainstem.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(find(t, objects, "ConfigMap").at("data", "mainstem.json")); strings.TrimSpace(got) != strings.TrimSpace(string(dashboard)) {
+		t.Errorf("the dashboard is not the file: %d bytes of %d", len(got), len(dashboard))
 	}
 }

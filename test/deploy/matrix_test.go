@@ -13,7 +13,7 @@ var matrix = map[string]string{
 	"webhooks":       "{webhooks: {keyEncryptionKey: {existingSecret: kek}}, cluster: {adminToken: {existingSecret: token, key: it}}}",
 	"an ingress":     "ingress: {enabled: true, className: nginx, hosts: [{host: streams.example, paths: [/v1/stream]}], tls: [{hosts: [streams.example], secretName: web}]}",
 	"ingress to tls": "{tls: {client: {mode: tls, secretName: c}}, ingress: {enabled: true, hosts: [{host: a.example}, {host: b.example}]}}",
-	"monitoring":     "{metrics: {serviceMonitor: {enabled: true, labels: {release: prometheus}, interval: 30s}}, networkPolicy: {monitoring: [{namespaceSelector: {matchLabels: {name: monitoring}}}]}}",
+	"monitoring":     "{metrics: {serviceMonitor: {enabled: true, labels: {release: prometheus}, interval: 30s}, prometheusRule: {enabled: true, labels: {role: alerts}}, dashboard: {enabled: true}}, networkPolicy: {monitoring: [{namespaceSelector: {matchLabels: {name: monitoring}}}]}}",
 	"closed in":      "networkPolicy: {clients: [{podSelector: {matchLabels: {app: web}}}], egress: []}",
 	"storage":        "persistence: {size: 100Gi, storageClass: fast, accessMode: ReadWriteOncePod, whenDeleted: Delete, whenScaled: Delete}",
 	"settings":       "config: {limits: {max_body_bytes: 20MiB, max_live_readers: 1000000}, http: {cors_origins: [a.example, b.example]}, observability: {log_format: json}, auth: {allow_anonymous: true}}",
@@ -25,6 +25,9 @@ var matrix = map[string]string{
 		" extraVolumes: [{name: x, emptyDir: {}}], extraVolumeMounts: [{name: x, mountPath: /x}]}",
 	"little": "{podDisruptionBudget: {enabled: true, maxUnavailable: 0}, serviceAccount: {create: false}, decommission: {enabled: false}, tests: {enabled: false}}",
 }
+
+// operatorAPI is of what only the Prometheus operator's definitions describe.
+const operatorAPI = "monitoring.coreos.com/v1"
 
 const digest = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 

@@ -22,14 +22,27 @@ func main() {
 	}
 }
 
-// run writes both files below the root of a checkout.
+// copied are files that the chart takes over as they are, by their names in it:
+// helm reads nothing outside of a chart.
+func copied() map[string]string {
+	return map[string]string{
+		"files/mainstem.rules.yml": "deploy/prometheus/mainstem.rules.yml",
+		"files/mainstem.json":      "deploy/grafana/mainstem.json",
+	}
+}
+
+// run writes all files below the root of a checkout.
 func run(root string) error {
 	files, err := generate(root)
 	if err != nil {
 		return err
 	}
 	for name, content := range files {
-		if err := os.WriteFile(filepath.Join(root, chartDir, name), content, 0o644); err != nil {
+		path := filepath.Join(root, chartDir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return fmt.Errorf("write %s: %w", name, err)
+		}
+		if err := os.WriteFile(path, content, 0o644); err != nil {
 			return fmt.Errorf("write %s: %w", name, err)
 		}
 	}
@@ -60,7 +73,13 @@ func generate(root string) (map[string][]byte, error) {
 	}
 	var readme bytes.Buffer
 	writeReadme(&readme, values)
-	return map[string][]byte{"values.schema.json": schema, "README.md": readme.Bytes()}, nil
+	files := map[string][]byte{"values.schema.json": schema, "README.md": readme.Bytes()}
+	for name, from := range copied() {
+		if files[name], err = os.ReadFile(filepath.Join(root, from)); err != nil {
+			return nil, fmt.Errorf("read what the chart takes over: %w", err)
+		}
+	}
+	return files, nil
 }
 
 func renderSchema(values *value, settings schema) ([]byte, error) {
