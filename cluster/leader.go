@@ -117,6 +117,7 @@ func (n *Node) watchLeader(s *seat, stop <-chan struct{}) {
 	warned := false
 	for {
 		n.lookUpLeader(s)
+		s.single.Store(s.alone(n.cfg.NodeID))
 		if missing := n.leaderless() >= noLeaderWarnElections*n.cfg.ElectionTimeout; missing != warned {
 			warned = missing
 			if missing {

@@ -228,7 +228,7 @@ func (n *Node) batchesInFlight() int {
 	if n.cfg.BatchesInFlight > 0 {
 		return n.cfg.BatchesInFlight
 	}
-	if s := n.seat.Load(); s != nil && s.alone(n.cfg.NodeID) {
+	if s := n.seat.Load(); s != nil && s.single.Load() {
 		return 1
 	}
 	return 2

@@ -24,8 +24,6 @@ const (
 func (n *Node) sendBatch(b *batch) {
 	n.traceBatch(b)
 	deadline := b.opened.Add(n.cfg.SubmitTimeout)
-	timer := time.NewTimer(0)
-	defer timer.Stop()
 	for {
 		reign := n.leader.get()
 		results, err := n.attempt(reign, deadline, b)
@@ -42,10 +40,9 @@ func (n *Node) sendBatch(b *batch) {
 			n.finishBatch(b, nil, b.verdict(why))
 			return
 		}
-		timer.Reset(leaderPause)
 		select {
 		case <-reign.changed:
-		case <-timer.C:
+		case <-time.After(leaderPause):
 		case <-n.ctx.Done():
 		}
 	}

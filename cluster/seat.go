@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -25,6 +26,7 @@ type seat struct {
 	raft      *raft.Raft
 	transport *transport
 	log       *typedLog
+	single    atomic.Bool // nobody else votes, as of the last look: raft makes a copy of its configuration for each
 }
 
 // beginLog writes the configuration that a new cluster's log begins with. What
@@ -94,7 +96,8 @@ func (n *Node) openSeat() (*seat, error) {
 		return nil, fmt.Errorf("start raft: %w", err)
 	}
 	s := &seat{raft: r, transport: transport, log: log}
-	if s.alone(n.cfg.NodeID) {
+	s.single.Store(s.alone(n.cfg.NodeID))
+	if s.single.Load() {
 		// A shorter heartbeat timeout than before makes raft look at once
 		// whether there is a leader: a single node need not wait for one.
 		if err := r.ReloadConfig(settled); err != nil {
