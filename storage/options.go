@@ -24,11 +24,11 @@ const (
 )
 
 // options returns pebble's options. The write-ahead log is off: the raft log is
-// that. Values stay in the tables (no value separation): many tiny streams are
+// that. File systems are compared by pebble, so that ours is a pointer. Values stay in the tables (no value separation): many tiny streams are
 // the common case.
 func (e *Engine) options() *pebble.Options {
 	o := &pebble.Options{
-		FS:                          tableFS{e.cfg.FS, e.cfg.MayMerge, &e.waits},
+		FS:                          &tableFS{e.cfg.FS, e.cfg.MayMerge, &e.waits},
 		Cache:                       e.cache,
 		DisableWAL:                  true,
 		FormatMajorVersion:          pebble.FormatNewest,
