@@ -46,7 +46,7 @@ func carryOut(dir storage.Dir, j storage.Journal, fatal func(error), h hooks) er
 // configuration of a log whether it was committed or not, so at the next start
 // the node elects itself and commits its whole log.
 func lead(dir storage.Dir, j storage.Journal, fatal func(error), h hooks) (err error) {
-	stable, err := storage.OpenStable(storage.StableConfig{Path: dir.Stable(), MustExist: true, Fatal: fatal})
+	stable, err := storage.OpenStable(storage.StableConfig{Path: dir.Stable(), MustExist: j.Restores == "", Fatal: fatal})
 	if err != nil {
 		return err
 	}

@@ -177,8 +177,14 @@ func parseDataKey(key []byte) (h Held, err error) {
 	return Held{Incarnation: binary.BigEndian.Uint64(key[1:]), First: binary.BigEndian.Uint64(key[9:])}, nil
 }
 
-// RecordKey is the key of a record as Export hands it out.
-func RecordKey(incarnation, pos uint64) []byte { return appendDataKey(nil, incarnation, pos) }
+// RecordKeys are a key before those of all records of an incarnation and one
+// after them.
+func RecordKeys(incarnation uint64) (before, after []byte) {
+	return appendIncarnation(nil, prefixData, incarnation), appendIncarnationEnd(nil, prefixData, incarnation)
+}
+
+// RecordsEnd comes after the keys of all records.
+func RecordsEnd() []byte { return []byte{prefixData + 1} }
 
 // ParseRecordKey tells the keys of records from others.
 func ParseRecordKey(key []byte) (incarnation, pos uint64, ok bool) {
@@ -187,6 +193,9 @@ func ParseRecordKey(key []byte) (incarnation, pos uint64, ok bool) {
 	}
 	return binary.BigEndian.Uint64(key[1:]), binary.BigEndian.Uint64(key[9:]), true
 }
+
+// StreamKeys are a key before those of all streams and one after them.
+func StreamKeys() (before, after []byte) { return []byte{prefixStream}, []byte{prefixStream + 1} }
 
 // ParseStreamKey tells the keys of streams from others.
 func ParseStreamKey(key []byte) (name string, ok bool) {

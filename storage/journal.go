@@ -16,6 +16,7 @@ type Journal struct {
 	Identity   Identity    `json:"identity"`             // that the directory will have
 	Quarantine string      `json:"quarantine,omitempty"` // a name in the directory: all parts go there, and the node comes back without data
 	Lead       *Leadership `json:"lead,omitempty"`       // or: the node keeps its data and is the cluster's only voter
+	Restores   string      `json:"restores,omitempty"`   // with Lead: the backup that the data comes from
 }
 
 // Leadership is the entry that makes a node the only voter.
@@ -30,6 +31,9 @@ type Leadership struct {
 var ErrUnfinished = errors.New("a recovery of this data directory was begun and not finished")
 
 func (j *Journal) validate() error {
+	if j.Restores != "" && j.Lead == nil {
+		return fmt.Errorf("it restores %s for nobody to lead", j.Restores)
+	}
 	if j.Lead == nil && (filepath.Base(j.Quarantine) != j.Quarantine || len(j.Quarantine) < 2) {
 		return fmt.Errorf("its quarantine is %q", j.Quarantine)
 	}
@@ -69,6 +73,9 @@ func checkFinished(fs vfs.FS, dir Dir) error {
 	}
 	if j == nil {
 		return nil
+	}
+	if j.Restores != "" {
+		return fmt.Errorf("%s: %w: that of backup %s; run the same mainstem backup restore again, it goes on where it ended, or empty the directory", dir.journal(), ErrUnfinished, j.Restores)
 	}
 	return fmt.Errorf("%s: %w; run the same mainstem recover command again, it goes on where it ended", dir.journal(), ErrUnfinished)
 }
