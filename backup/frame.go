@@ -26,6 +26,7 @@ const (
 	framePairs  = 'P' // pairs, one after the other
 	frameHeld   = 'T' // a part of the table, which begins in the first and goes on in the next
 	frameEnd    = 'E' // Totals as JSON
+	frameFailed = 'F' // a sentence, in place of what was to come
 
 	frameBytes    = 256 << 10 // a frame is sent when it has reached them
 	frameBytesMax = 2*pairPartMax + frameBytes + 64
@@ -77,7 +78,8 @@ func Send(ctx context.Context, to io.Writer, h Header, view *storage.View, base 
 		return known.Last, ok && err == nil
 	}, s)
 	if err := errors.Join(err, wrong); err != nil {
-		return fmt.Errorf("hand out the copy: %w", err)
+		told := []byte(err.Error())
+		return errors.Join(fmt.Errorf("hand out the copy: %w", err), s.flush(frameFailed, &told))
 	}
 	if err := errors.Join(s.flush(framePairs, &s.pairs), s.flush(frameHeld, &s.table)); err != nil {
 		return err
@@ -171,6 +173,8 @@ func (v receiver) receive(from io.Reader) (totals Totals, err error) {
 			err = v.readHeld(&table, &totals)
 		case frameEnd:
 			return totals, finish(content, totals)
+		case frameFailed:
+			err = fmt.Errorf("the node cannot go on: %s", content)
 		default:
 			err = fmt.Errorf("a frame of kind %q is unknown to this version; use the version of the node", kind)
 		}

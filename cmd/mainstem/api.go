@@ -39,6 +39,10 @@ func (n *node) letIn() (err error) {
 	}
 	admin := adminHandler(n.cluster, mayChange, n.engine.Checksum)
 	admin.HandleFunc("POST "+rotatePath, rotateHandler(n.deliverer.Rotate, mayChange))
+	if n.backups, err = n.newBackups(); err != nil {
+		return err
+	}
+	n.backups.handle(admin, mayChange)
 	var guard http.Handler = admin
 	if n.gate.Open() {
 		guard = guarded(n.gate, admin)

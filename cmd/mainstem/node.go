@@ -43,6 +43,7 @@ type node struct {
 	server         *http.Server
 	busy           busyConns
 	// openStorage
+	dir     storage.Dir
 	fs      vfs.FS         // of the copy: the operating system's, or memory
 	space   *storage.Space // nil without a disk
 	engine  *storage.Engine
@@ -56,7 +57,8 @@ type node struct {
 	deliverer *deliver.Deliverer
 	cluster   *cluster.Node
 	// letIn
-	api *httpapi.Server
+	api     *httpapi.Server
+	backups *backups
 	// stop
 	closeBy time.Time // zero before
 }
@@ -114,6 +116,7 @@ func (n *node) openStorage() error {
 	if err != nil {
 		return err
 	}
+	n.dir = dir
 	identity := identityFile{dir: dir, fs: storage.StrictFS(n.fs, n.die)}
 	if err := storage.ClaimIdentity(identity.fs, dir, n.cfg.cluster.nodeID); err != nil {
 		return err

@@ -38,6 +38,9 @@ func (n *node) stop() {
 	if n.api != nil {
 		n.drain(ctx, others)
 	}
+	if n.backups != nil {
+		n.backups.stop()
+	}
 	if err := n.dismissClients(ctx); err != nil {
 		n.log.Warn("requests were cut at the shutdown timeout", "err", err)
 	}
