@@ -16,6 +16,7 @@
 //	<data>/ballast       space held back             space.go
 //	<data>/DAMAGED       what was found wrong        marker.go
 //	<data>/recovery.json a repair that is under way  journal.go
+//	<data>/backup.json   the last backup of the copy lastbackup.go
 //
 // Inspect looks at a stopped node's directory and writes nothing.
 package storage

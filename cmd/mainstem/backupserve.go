@@ -57,26 +57,32 @@ type backups struct {
 func (n *node) newBackups() (*backups, error) {
 	b := &backups{
 		view: n.engine.View, fence: n.cluster.Fence, damage: n.health.Damage, fs: n.fs, dir: n.dir, now: time.Now, log: n.log,
-		turn: make(chan struct{}, 1), stopped: make(chan struct{}),
-		last: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "mainstem_last_backup_timestamp_seconds",
-			Help: "When the last backup that was read from this node was taken, since 1970; 0 for never. It survives a restart. The newest of all nodes counts.",
-		}),
 		whoami: func(ctx context.Context) (string, string) {
 			st := n.cluster.Status(ctx)
 			return st.NodeID, st.ClusterID
 		},
 	}
+	return b, b.prepare(n.metrics)
+}
+
+// prepare makes what no one hands in, and the metric from what is known on disk.
+func (b *backups) prepare(metrics prometheus.Registerer) error {
+	b.turn, b.stopped = make(chan struct{}, 1), make(chan struct{})
 	b.stop = sync.OnceFunc(func() { close(b.stopped) })
-	n.metrics.MustRegister(b.last)
-	known, err := storage.LoadLastBackup(b.fs, n.dir)
-	if err != nil {
-		return nil, err
+	b.last = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "mainstem_last_backup_timestamp_seconds",
+		Help: "When the last backup that was read from this node was taken, since 1970; 0 for never. It survives a restart. The newest of all nodes counts.",
+	})
+	metrics.MustRegister(b.last)
+	known, err := storage.LoadLastBackup(b.fs, b.dir)
+	if err == nil && known.ID != "" {
+		b.set(known)
 	}
-	if known.ID != "" {
-		b.last.Set(float64(known.TakenAt.UnixMilli()) / 1000)
-	}
-	return b, nil
+	return err
+}
+
+func (b *backups) set(last storage.LastBackup) {
+	b.last.Set(float64(last.TakenAt.UnixMilli()) / 1000)
 }
 
 // handle registers the endpoints: who may not change the cluster may not read all
@@ -216,7 +222,7 @@ func (b *backups) done(w http.ResponseWriter, r *http.Request) {
 		unavailable(w, r, "NOT_SAVED", err.Error())
 		return
 	}
-	b.last.Set(float64(last.TakenAt.UnixMilli()) / 1000)
+	b.set(last)
 	b.log.Info("backup complete", "id", last.ID, "index", last.Index)
 	writeJSON(w, http.StatusOK, map[string]any{"done": true})
 }
