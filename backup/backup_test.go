@@ -323,6 +323,42 @@ func TestMissingRecordsAreNoticed(t *testing.T) {
 	}
 }
 
+// TestGapsAreOnlyWhatWasTrimmed: a stream may be trimmed on both sides of what its
+// forks inherit, and nowhere else.
+func TestGapsAreOnlyWhatWasTrimmed(t *testing.T) {
+	for name, c := range map[string]struct {
+		horizon uint64
+		pinned  stream.Range
+		sound   bool
+	}{
+		"beside what is pinned":    {30, stream.Range{From: 0, To: 10}, true},
+		"pinned no more":           {30, stream.Range{}, true},
+		"what is pinned":           {30, stream.Range{From: 0, To: 20}, false},
+		"what can be read":         {20, stream.Range{From: 0, To: 10}, false},
+		"a stream without horizon": {0, stream.Range{}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			for range 4 {
+				w.append("a", "0123456789")
+			}
+			w.append("b", "other")
+			w.commit(func(b *storage.Batch) {
+				if err := b.FreeRecords(1, 10, 30); err != nil {
+					t.Fatal(err)
+				}
+				s := *w.states["a"]
+				s.Horizon, s.Pinned, s.Freed = c.horizon, c.pinned, c.horizon
+				b.PutStream("a", stream.AppendState(nil, &s))
+			})
+			w.create()
+			if _, err := w.load("").Verify(nil); (err == nil) != c.sound {
+				t.Fatalf("got %v, want sound: %v", err, c.sound)
+			}
+		})
+	}
+}
+
 func TestStreamsAreReadFromAChain(t *testing.T) {
 	w := newWorld(t)
 	w.append("a/1", "one;", "two;")

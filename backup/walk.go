@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"maps"
+	"slices"
 
 	"mainstem/storage"
 	"mainstem/stream"
@@ -11,7 +13,9 @@ import (
 
 // Walk hands out all pairs of the backup that come after a key, in the order of
 // their keys: the records of the whole chain, as far as the backup holds them, and
-// everything else of the backup. It fails where a record is missing. The slices are
+// everything else of the backup. It fails where a record is missing. Records that
+// were trimmed between others since the base may be among those handed out; nothing
+// leads to them, and they go with their stream. The slices are
 // valid during the call.
 func (c *Chain) Walk(after []byte, emit func(key, value []byte) error) (err error) {
 	sources, err := c.sources(after)
@@ -84,6 +88,8 @@ type walk struct {
 	resumed   storage.Held // up to where the records are not here to be checked
 	isResumed bool
 
+	gaps map[uint64][]stream.Range // between records, by incarnation, to be explained by the states that follow
+
 	within bool   // the records of next come now
 	pos    uint64 // where the next record begins
 	last   uint64 // where the last one began
@@ -111,6 +117,9 @@ func (w *walk) advance() (err error) {
 func (w *walk) pair(s *pairObjects) error {
 	incarnation, pos, isRecord := storage.ParseRecordKey(s.key)
 	if !isRecord {
+		if err := w.explain(s); err != nil {
+			return err
+		}
 		return w.emit(s.key, s.value)
 	}
 	if err := w.reach(incarnation); err != nil {
@@ -127,7 +136,13 @@ func (w *walk) pair(s *pairObjects) error {
 		}
 	}
 	if pos != w.pos {
-		return damaged(w.id, "records of incarnation %d are missing from position %d to %d", incarnation, w.pos, pos)
+		if pos < w.pos || len(w.gaps) >= gapsMax {
+			return w.missing(incarnation, stream.Range{From: w.pos, To: pos})
+		}
+		if w.gaps == nil {
+			w.gaps = map[uint64][]stream.Range{}
+		}
+		w.gaps[incarnation] = append(w.gaps[incarnation], stream.Range{From: w.pos, To: pos})
 	}
 	r, err := stream.ParseRecord(pos, s.value)
 	if err != nil {
@@ -135,6 +150,34 @@ func (w *walk) pair(s *pairObjects) error {
 	}
 	w.pos, w.last = r.End(), pos
 	return w.emit(s.key, s.value)
+}
+
+// gapsMax bounds how many streams may have been trimmed beside what their forks
+// inherit.
+const gapsMax = 1 << 20
+
+func (w *walk) missing(incarnation uint64, gap stream.Range) error {
+	return damaged(w.id, "records of incarnation %d are missing from position %d to %d", incarnation, gap.From, gap.To)
+}
+
+// explain looks whether the gaps in a stream's records are there because it was
+// trimmed: before its horizon, and beside what forks may inherit of it.
+func (w *walk) explain(s *pairObjects) error {
+	if _, ok := storage.ParseStreamKey(s.key); !ok || len(w.gaps) == 0 {
+		return nil
+	}
+	state, err := stream.DecodeState(s.value)
+	if err != nil {
+		return damaged(s.m.ID, "the state of a stream: %v", err)
+	}
+	for _, gap := range w.gaps[state.Incarnation] {
+		beside := gap.To <= state.Pinned.From || gap.From >= state.Pinned.To
+		if !beside || gap.To > state.Horizon && !state.Deleted {
+			return w.missing(state.Incarnation, gap)
+		}
+	}
+	delete(w.gaps, state.Incarnation)
+	return nil
 }
 
 // reach moves on in the table to an incarnation, or to the first after it. All of
@@ -173,6 +216,9 @@ func (w *walk) end() error {
 		if err := w.advance(); err != nil {
 			return err
 		}
+	}
+	for _, incarnation := range slices.Sorted(maps.Keys(w.gaps)) {
+		return w.missing(incarnation, w.gaps[incarnation][0])
 	}
 	return nil
 }

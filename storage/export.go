@@ -10,7 +10,8 @@ import (
 )
 
 // Held says which records a copy holds of one incarnation, by the positions of
-// the first and of the last. Those in between are all there.
+// the first and of the last. Those in between are there, unless they were trimmed
+// beside what forks inherit.
 type Held struct{ Incarnation, First, Last uint64 }
 
 // Export takes what View.Export reads. Keys and values are valid during the call.

@@ -24,16 +24,17 @@ import (
 // backuper is the part of the command line that makes backups and reads them.
 type backuper struct {
 	asker
-	in   io.Reader
-	bars *streamer // shows progress
-	id   string    // "" is the last backup
+	in      io.Reader
+	environ []string
+	bars    *streamer // shows progress
+	id      string    // "" is the last backup
 
 	full, local bool
 	perSecond   int64
 }
 
 func backupCommand(in invocation) *cobra.Command {
-	b := &backuper{asker: asker{token: variable(in.environ, adminTokenName), out: in.stdout}, in: in.stdin, bars: &streamer{notes: in.stderr}}
+	b := &backuper{asker: asker{token: variable(in.environ, adminTokenName), out: in.stdout}, in: in.stdin, environ: in.environ, bars: &streamer{notes: in.stderr}}
 	cmd := &cobra.Command{
 		Use: "backup", Short: "Make backups of a cluster, check them, and restore them",
 		Long: "Make backups of a running cluster, check them, and restore them into a new cluster or beside live streams.\n" + whereDoc,
@@ -70,7 +71,7 @@ func (b *backuper) create(ctx context.Context, where string) (err error) {
 	if b.perSecond != 0 && b.perSecond < minBackupRate {
 		return phaseLoad.in(fmt.Errorf("--bytes-per-second %d: use %d or more, or 0", b.perSecond, minBackupRate))
 	}
-	bucket, err := openForWriting(ctx, where, b.out)
+	bucket, err := openForWriting(where, b.environ, b.out)
 	if err != nil {
 		return fmt.Errorf("open %s: %w", where, err)
 	}
@@ -189,7 +190,7 @@ func (b *backuper) listCommand() *cobra.Command {
 	return &cobra.Command{Use: "list WHERE", Short: "List the backups in a place, and what was interrupted", Args: words(1, 1),
 		Long: "List the backups in a place, and what was interrupted.\n" + whereDoc,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			bucket, err := openForReading(cmd.Context(), args[0], b.in)
+			bucket, err := openForReading(args[0], b.environ, b.in)
 			if err != nil {
 				return fmt.Errorf("open %s: %w", args[0], err)
 			}
@@ -241,7 +242,7 @@ func (b *backuper) idFlag(cmd *cobra.Command) {
 
 // withChain opens a backup and all that it stands on.
 func (b *backuper) withChain(ctx context.Context, where string, use func(*backup.Chain) error) (err error) {
-	bucket, err := openForReading(ctx, where, b.in)
+	bucket, err := openForReading(where, b.environ, b.in)
 	if err != nil {
 		return fmt.Errorf("open %s: %w", where, err)
 	}

@@ -1,10 +1,10 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -12,9 +12,9 @@ import (
 	"mainstem/backup"
 )
 
-const whereDoc = `WHERE is a directory, a file that ends in .tar, or - for standard output or input.`
+const whereDoc = `WHERE is a directory, a file that ends in .tar, - for standard output or input, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or azblob://CONTAINER/PREFIX.`
 
-// opened is a bucket and what is to be done with it at the end: done says that
+// openedBucket is a bucket and what is to be done with it at the end: done says that
 // all went well.
 type openedBucket struct {
 	backup.Bucket
@@ -22,7 +22,7 @@ type openedBucket struct {
 }
 
 // openForWriting opens the place for a new backup.
-func openForWriting(_ context.Context, where string, stdout io.Writer) (openedBucket, error) {
+func openForWriting(where string, environ []string, stdout io.Writer) (openedBucket, error) {
 	switch {
 	case where == "-":
 		t := backup.NewTarWriter(stdout, time.Now)
@@ -35,7 +35,7 @@ func openForWriting(_ context.Context, where string, stdout io.Writer) (openedBu
 	case strings.HasSuffix(where, ".tar"):
 		return openArchiveForWriting(where)
 	}
-	return openDirectory(where)
+	return openPlace(where, environ)
 }
 
 // openArchiveForWriting writes beside the archive's place, to which it moves when
@@ -57,16 +57,35 @@ func openArchiveForWriting(path string) (openedBucket, error) {
 	}}, nil
 }
 
-func openDirectory(where string) (openedBucket, error) {
-	if strings.Contains(where, "://") {
-		return openedBucket{}, fmt.Errorf("%s: a kind of place that this version does not know. %s", where, whereDoc)
+// openPlace opens what holds many backups.
+func openPlace(where string, environ []string) (openedBucket, error) {
+	kind, _, isURL := strings.Cut(where, "://")
+	if !isURL {
+		return openedBucket{backup.Directory(where), nothingToEnd}, nil
 	}
-	return openedBucket{backup.Directory(where), func(bool) error { return nil }}, nil
+	u, err := url.Parse(where)
+	if err != nil {
+		return openedBucket{}, err
+	}
+	var b backup.Bucket
+	switch {
+	case u.Host == "":
+		return openedBucket{}, errors.New("it names no bucket")
+	case kind == "s3", kind == "gs":
+		b, err = openS3(u)
+	case kind == "azblob":
+		b, err = openAzure(u, variable(environ, azureName))
+	default:
+		err = fmt.Errorf("%s: is a kind of place that is not known. %s", kind, whereDoc)
+	}
+	return openedBucket{b, nothingToEnd}, err
 }
+
+func nothingToEnd(bool) error { return nil }
 
 // openForReading opens a place with backups. Of standard input a copy is kept
 // while it is read: a backup is read in another order than it was written.
-func openForReading(_ context.Context, where string, stdin io.Reader) (openedBucket, error) {
+func openForReading(where string, environ []string, stdin io.Reader) (openedBucket, error) {
 	switch {
 	case where == "-":
 		f, err := os.CreateTemp("", "mainstem-backup-*.tar")
@@ -89,5 +108,5 @@ func openForReading(_ context.Context, where string, stdin io.Reader) (openedBuc
 		}
 		return openedBucket{t, func(bool) error { return t.Close() }}, nil
 	}
-	return openDirectory(where)
+	return openPlace(where, environ)
 }

@@ -14,7 +14,7 @@ import (
 	"mainstem/client"
 )
 
-// What import does with a stream that is there already.
+// What import and restore do with a stream that is there already.
 const (
 	conflictSkip    = "skip"
 	conflictFail    = "fail"

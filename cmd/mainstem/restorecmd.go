@@ -17,13 +17,6 @@ import (
 	"mainstem/stream"
 )
 
-// What to do with a stream that is there already.
-const (
-	conflictFail    = "fail"
-	conflictSkip    = "skip"
-	conflictReplace = "replace"
-)
-
 // restoreBatchBytes is how much one append of a restored stream carries, unless
 // one append of the old one was larger.
 const restoreBatchBytes = 1 << 20
