@@ -18,8 +18,9 @@ const (
 
 // adminRequest is a change that an operator asks for, on its way to the leader.
 type adminRequest struct {
-	NodeID string `json:"node_id,omitempty"`
-	Hop    bool   `json:"hop,omitempty"` // passed on by a member
+	NodeID string     `json:"node_id,omitempty"`
+	Keys   *KeyChange `json:"keys,omitempty"`
+	Hop    bool       `json:"hop,omitempty"` // passed on by a member
 }
 
 var errNoMember = errors.New("it is no member")

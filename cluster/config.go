@@ -79,6 +79,7 @@ type Config struct {
 	StatusInterval    time.Duration // 1 s between exchanges with each peer
 	ReadyLagMax       uint64        // 1024 entries behind the leader
 
+	Keyring *Keyring                  // of gossip, which the Node changes; nil: gossip is not encrypted
 	Disk    func() Disk               // of this node, now; nil: never full. See Node.DiskChanged
 	Now     func() time.Time          // time.Now
 	Log     *slog.Logger              // slog.DiscardHandler

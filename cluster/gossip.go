@@ -35,12 +35,42 @@ type GossipConfig struct {
 	Bind      string       // required: HOST:PORT, UDP and TCP
 	Advertise string       // HOST:PORT by which others reach it; Bind, or an address of this machine
 	Log       *slog.Logger // slog.DiscardHandler
+
+	Encryption Encryption // EncryptionOff
+	Keyring    *Keyring   // required, but for EncryptionOff
+}
+
+// Encryption is what gossip sends and what it takes. Nodes of two neighbouring
+// ones, in this order, understand each other.
+type Encryption string
+
+// The kinds of Encryption.
+const (
+	EncryptionOff      Encryption = "off"      // sends plain, takes plain
+	EncryptionAccept   Encryption = "accept"   // sends plain, takes both
+	EncryptionSend     Encryption = "send"     // sends encrypted, takes both
+	EncryptionRequired Encryption = "required" // sends encrypted, takes encrypted
+)
+
+// Validate names the setting that is wrong.
+func (c GossipConfig) Validate() error {
+	switch c.Encryption {
+	case "", EncryptionOff:
+	case EncryptionAccept, EncryptionSend, EncryptionRequired:
+		if c.Keyring == nil {
+			return fmt.Errorf("gossip encryption %s needs keys", c.Encryption)
+		}
+	default:
+		return fmt.Errorf("gossip encryption %q is none of %s, %s, %s and %s", c.Encryption, EncryptionOff, EncryptionAccept, EncryptionSend, EncryptionRequired)
+	}
+	return nil
 }
 
 // Gossip is the Discovery of the product, by memberlist.
 type Gossip struct {
 	cfg     GossipConfig
 	log     *slog.Logger
+	lines   *gossipLog
 	list    atomic.Pointer[memberlist.Memberlist]
 	changed chan struct{}
 	stop    chan struct{}
@@ -60,11 +90,14 @@ type Gossip struct {
 
 // NewGossip binds the gossip port; Start begins to use it.
 func NewGossip(cfg GossipConfig) (*Gossip, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	g := &Gossip{
-		cfg: cfg, log: cfg.Log.With("part", "gossip"),
+		cfg: cfg, log: cfg.Log.With("part", "gossip"), lines: newGossipLog(cfg.Log.With("part", "gossip")),
 		changed: make(chan struct{}, 1), stop: make(chan struct{}),
 		peers: map[string]Peer{}, refuse: map[string]string{},
 	}
@@ -79,7 +112,12 @@ func NewGossip(cfg GossipConfig) (*Gossip, error) {
 func (g *Gossip) open() error {
 	mc := memberlist.DefaultLANConfig()
 	mc.Name = g.cfg.NodeID
-	mc.LogOutput = gossipLog{g.log}
+	mc.LogOutput = g.lines
+	if g.cfg.Keyring != nil && g.cfg.Encryption != EncryptionOff {
+		mc.Keyring = g.cfg.Keyring.ring
+		mc.GossipVerifyIncoming = g.cfg.Encryption == EncryptionRequired
+		mc.GossipVerifyOutgoing = g.cfg.Encryption != EncryptionAccept
+	}
 	mc.Delegate, mc.Events, mc.Alive, mc.Merge, mc.Conflict = g, g, g, g, g
 	mc.DeadNodeReclaimTime = deadReclaimTime
 	var err error

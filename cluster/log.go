@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -62,10 +61,8 @@ var levels = map[string]slog.Level{
 
 // raftLog brings raft's lines to slog.
 type raftLog struct {
-	log *slog.Logger
-
-	mu   sync.Mutex // guards last
-	last map[string]time.Time
+	log  *slog.Logger
+	told repeats
 }
 
 // newRaftLogger returns what raft logs to.
@@ -75,7 +72,7 @@ func newRaftLogger(log *slog.Logger) hclog.Logger {
 		level = hclog.Debug
 	}
 	l := hclog.NewInterceptLogger(&hclog.LoggerOptions{Name: "raft", Level: level, Output: io.Discard})
-	l.RegisterSink(&raftLog{log: log.With("part", "raft"), last: map[string]time.Time{}})
+	l.RegisterSink(&raftLog{log: log.With("part", "raft"), told: repeats{interval: repeatInterval}})
 	return l
 }
 
@@ -96,7 +93,7 @@ func (r *raftLog) Accept(_ string, level hclog.Level, msg string, args ...any) {
 	if slices.Contains(args, any(raft.ErrNothingNewToSnapshot)) {
 		to = slog.LevelDebug // a node that was just filled
 	}
-	if to > slog.LevelInfo && r.repeated(msg) {
+	if to > slog.LevelInfo && r.told.again(msg) {
 		to = slog.LevelDebug
 	}
 	if !r.log.Enabled(context.Background(), to) {
@@ -110,22 +107,28 @@ func (r *raftLog) Accept(_ string, level hclog.Level, msg string, args ...any) {
 	r.log.Log(context.Background(), to, msg, args...)
 }
 
-func (r *raftLog) repeated(msg string) bool {
+// repeats keeps what is said again and again from filling the log.
+type repeats struct {
+	interval time.Duration
+
+	mu   sync.Mutex // guards last
+	last map[string]time.Time
+}
+
+// repeatsMax bounds what is remembered, of which others may choose a part.
+const repeatsMax = 256
+
+// again reports that the same was told within the interval.
+func (r *repeats) again(what string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
-	if last, ok := r.last[msg]; ok && now.Sub(last) < repeatInterval {
+	if last, ok := r.last[what]; ok && now.Sub(last) < r.interval {
 		return true
 	}
-	r.last[msg] = now
+	if r.last == nil || len(r.last) >= repeatsMax {
+		r.last = map[string]time.Time{}
+	}
+	r.last[what] = now
 	return false
-}
-
-// gossipLog brings memberlist's lines to slog. All are Debug: the node itself
-// says what matters.
-type gossipLog struct{ log *slog.Logger }
-
-func (g gossipLog) Write(p []byte) (int, error) {
-	g.log.Debug("memberlist", "line", strings.TrimSpace(string(p)))
-	return len(p), nil
 }

@@ -170,6 +170,7 @@ func (n *Node) exchangeWith(ctx context.Context, id string) (report, error) {
 	}
 	n.clock.observe(id, r.Clock.Add(time.Since(start)/2))
 	n.noteReport(r)
+	n.agreeOnKeys(ctx, r)
 	return r, nil
 }
 

@@ -13,16 +13,18 @@ import (
 
 // Methods of the peer protocol. Append only, never reorder.
 const (
-	methodBatch    byte = 1 + iota // envelope → results
-	methodFence                    // id of the asking node → u64 index
-	methodStatus                   // → report
-	methodJoin                     // joinRequest → joinReply
-	methodGrant                    // grantRequest →
-	methodRelease                  // grantRequest →
-	methodRemove                   // adminRequest →
-	methodTransfer                 // adminRequest →
-	methodDismiss                  // dismissal →
-	methodTraced                   // W3C headers, envelope → results
+	methodBatch      byte = 1 + iota // envelope → results
+	methodFence                      // id of the asking node → u64 index
+	methodStatus                     // → report
+	methodJoin                       // joinRequest → joinReply
+	methodGrant                      // grantRequest →
+	methodRelease                    // grantRequest →
+	methodRemove                     // adminRequest →
+	methodTransfer                   // adminRequest →
+	methodDismiss                    // dismissal →
+	methodKeys                       // keyOffer → keyOffer
+	methodChangeKeys                 // adminRequest →
+	methodTraced                     // W3C headers, envelope → results
 )
 
 // Statuses of an answer.

@@ -98,6 +98,10 @@ func (n *Node) handle(ctx context.Context, method byte, body []byte) ([]byte, er
 		return handleJSON(body, func(q adminRequest) (struct{}, error) { return n.serveRemove(ctx, q) })
 	case methodTransfer:
 		return handleJSON(body, func(q adminRequest) (struct{}, error) { return n.serveTransfer(ctx, q) })
+	case methodKeys:
+		return handleJSON(body, n.serveKeys)
+	case methodChangeKeys:
+		return handleJSON(body, func(q adminRequest) (struct{}, error) { return n.serveChangeKeys(ctx, q) })
 	case methodDismiss:
 		return handleJSON(body, n.serveDismiss)
 	}

@@ -33,6 +33,7 @@ type report struct {
 	Full        []string  `json:"full,omitempty"`   // voters without disk space, as its sender knows
 	Damage      string    `json:"damage,omitempty"` // what is wrong with its copy
 
+	Keys *keyMark        `json:"keys,omitempty"` // of gossip; nil where it is not encrypted
 	Note json.RawMessage `json:"note,omitempty"` // Config.Note
 }
 
@@ -181,6 +182,7 @@ func (n *Node) ownReport() report {
 		Disk:        n.disk(),
 		Full:        n.space.names(),
 		Damage:      n.cfg.Health.Damage(),
+		Keys:        n.keyMark(),
 		Note:        n.cfg.Note(),
 	}
 	if s := n.seat.Load(); s != nil {
