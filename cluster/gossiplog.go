@@ -22,8 +22,9 @@ func newGossipLog(log *slog.Logger) *gossipLog {
 	return &gossipLog{log: log, told: repeats{interval: unreadableInterval}}
 }
 
-// sender is how memberlist names who sent what it complains of.
-var sender = regexp.MustCompile(`from=([^ ]+?)(:\d+)?$`)
+// sender is how memberlist names who sent what it complains of, or who answered
+// what could not be read.
+var sender = regexp.MustCompile(`(?:from=|join )([^ ]+?)(?::\d+)?(?::? |$)`)
 
 // unreadable tells by a line of memberlist why gossip could not be read; "" for a
 // line about something else.

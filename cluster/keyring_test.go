@@ -341,6 +341,9 @@ func TestGossipThatCannotBeReadIsToldOnceWithWhatToDo(t *testing.T) {
 				return nil
 			})
 			time.Sleep(2500 * time.Millisecond) // it seeks again every two seconds
+			if !strings.Contains(b.log.String(), "from=127.0.0.1 ") {
+				t.Errorf("it does not say whose: %s", b.log.String())
+			}
 			if n := strings.Count(b.log.String(), c.want); n != 1 {
 				t.Errorf("told %d times, want once: %s", n, b.log.String())
 			}

@@ -14,8 +14,9 @@ import (
 )
 
 // TestPeerTLSIsSwitchedOnAndOffUnderLoad restarts the nodes of a live cluster in
-// turn: to permissive, to required, and back. Plain appends go on all the time,
-// which a client cannot send again; none may fail.
+// turn: to permissive, to required, and back, and takes the encryption of gossip
+// along. Plain appends go on all the time, which a client cannot send again; none
+// may fail.
 func TestPeerTLSIsSwitchedOnAndOffUnderLoad(t *testing.T) {
 	harness.Require(t)
 	c := harness.StartCluster(t, 3)
@@ -28,25 +29,31 @@ func TestPeerTLSIsSwitchedOnAndOffUnderLoad(t *testing.T) {
 		f.Write(t, cert, key, ca.PEM())
 		files[n.ID] = f
 	}
+	keys := filepath.Join(dir, "gossip.keys")
+	if err := os.WriteFile(keys, []byte(keyring(t, c.Nodes[0], "generate")), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	l := startPlain(t, c.URLs())
-	roll := func(mode string) {
+	roll := func(mode, gossip string) {
 		for _, n := range c.Nodes {
 			l.waitAcks(acksPerRound)
 			n.Stop()
 			n.Args = nil
 			if mode != "off" {
 				f := files[n.ID]
-				n.Args = []string{"--peer-tls", mode, "--peer-tls-cert", f.Cert, "--peer-tls-key", f.Key, "--peer-tls-ca", f.CA}
+				n.Args = []string{"--peer-tls", mode, "--peer-tls-cert", f.Cert, "--peer-tls-key", f.Key, "--peer-tls-ca", f.CA,
+					"--gossip-encryption", gossip, "--gossip-keys", keys}
 			}
 			n.Start()
 			n.WaitReady()
 			l.waitAcks(acksPerRound)
 		}
-		t.Logf("%s on all nodes: %d appends acknowledged, longest gap %v", mode, l.acked.Load(), l.gap.Longest().Round(time.Millisecond))
+		t.Logf("%s %s on all nodes: %d appends acknowledged, longest gap %v", mode, gossip, l.acked.Load(), l.gap.Longest().Round(time.Millisecond))
 		l.gap.Reset()
 	}
-	roll("permissive")
-	roll("required")
+	roll("permissive", "accept")
+	roll("required", "send")
+	roll("required", "required")
 
 	// All that there is now was made by a node that takes TLS alone.
 	for _, n := range c.Nodes {
@@ -72,8 +79,14 @@ func TestPeerTLSIsSwitchedOnAndOffUnderLoad(t *testing.T) {
 	leader.WaitReady()
 	l.waitAcks(acksPerRound)
 
-	roll("permissive")
-	roll("off")
+	roll("permissive", "send")
+	roll("permissive", "accept")
+	roll("off", "")
+	for _, n := range c.Nodes {
+		if logHas(n, "gossip of another node cannot be read") == nil {
+			t.Errorf("%s could not read gossip on the way", n.ID)
+		}
+	}
 	l.finish()
 	l.check(c)
 }

@@ -40,6 +40,7 @@ func (n *node) letIn() (err error) {
 		return err
 	}
 	admin := adminHandler(n.cluster, mayChange, n.engine.Checksum)
+	serveKeyring(admin, n.cluster, mayChange)
 	admin.HandleFunc("POST "+rotatePath, rotateHandler(n.deliverer.Rotate, mayChange))
 	if n.backups, err = n.newBackups(); err != nil {
 		return err

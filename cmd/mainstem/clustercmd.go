@@ -46,7 +46,7 @@ func clusterCommand(in invocation) *cobra.Command {
 	}
 	cmd.PersistentFlags().StringVar(&a.url, "url", node, "client address of any node ("+urlName+")")
 	cmd.PersistentFlags().BoolVar(&a.asJSON, "json", false, "print what the node answered")
-	cmd.AddCommand(
+	cmd.AddCommand(keyringCommand(a, in),
 		&cobra.Command{Use: "status", Short: "Show the members, the leader and how many nodes may fail", Args: noArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error { return a.status(cmd.Context()) }},
 		&cobra.Command{Use: "members", Short: "List the members", Args: noArgs,

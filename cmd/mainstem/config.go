@@ -60,6 +60,7 @@ type clusterConfig struct {
 	submitTimeout   time.Duration
 	adminToken      string
 	tls             peerTLSConfig
+	gossip          gossipConfig
 }
 
 type raftConfig struct {

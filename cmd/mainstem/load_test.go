@@ -40,7 +40,7 @@ func sample(t *testing.T, s setting) (a, b string) {
 		return "96MiB", "100000000"
 	case s.key == "limits.max_header_bytes":
 		return "128KiB", "300000"
-	case strings.HasPrefix(s.key, "cluster.tls."), s.key == "transport.mode", strings.HasPrefix(s.key, "transport.tls."), s.key == "transport.http.versions":
+	case strings.HasPrefix(s.key, "cluster.tls."), s.key == "cluster.gossip_encryption", s.key == "cluster.gossip_key_path", s.key == "transport.mode", strings.HasPrefix(s.key, "transport.tls."), s.key == "transport.http.versions":
 		return "", "" // they bind each other; TestTransportRules has them
 	case strings.HasPrefix(s.key, "proxy."):
 		return "", "" // they bind each other; TestProxyRules has them
@@ -102,7 +102,7 @@ func TestEachFlagAndVariableSetsItsFieldAlone(t *testing.T) {
 		t.Run(s.key, func(t *testing.T) {
 			first, second := sample(t, s)
 			if first == "" {
-				t.Skip("bound to others; see TestTransportRules, TestPeerTLSRules")
+				t.Skip("bound to others; see TestTransportRules, TestPeerTLSRules, TestGossipRules")
 			}
 			want := plain
 			if err := s.value.put(&want, first); err != nil {
@@ -176,6 +176,7 @@ func TestEachKindRefusesNonsenseByName(t *testing.T) {
 		"true|false":                 {"yes", "1", "TRUE"},
 		"http|tls|mtls":              {"HTTPS"},
 		"off|permissive|required":    {"on"},
+		"off|accept|send|required":   {"on"},
 		"http1|http2|h2c,…":          {"http3", "http1,http1"},
 		"h2|http/1.1,…":              {"spdy"},
 		"1.2|1.3":                    {"1.1", "2"},

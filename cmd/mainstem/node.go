@@ -35,6 +35,7 @@ type node struct {
 	// listen
 	keys           *keychain      // nil without TLS
 	peerTLS        *peertls.Guard // nil for off
+	gossip         *gossipKeys    // nil for none
 	gate           *auth.Gate
 	clients, peers net.Listener
 	crowd          *crowd       // is clients
@@ -109,6 +110,7 @@ func (n *node) listenForGossip() (err error) {
 	}
 	n.discovery, err = cluster.NewGossip(cluster.GossipConfig{
 		NodeID: n.cfg.cluster.nodeID, Bind: n.cfg.cluster.gossipAddr, Advertise: n.cfg.cluster.advertisedGossip(), Log: n.log,
+		Encryption: cluster.Encryption(n.cfg.cluster.gossip.encryption), Keyring: n.keyring(),
 	})
 	return err
 }
@@ -184,7 +186,7 @@ func (n *node) joinCluster() error {
 		Limits:         n.cfg.stored(),
 		ForwardedBytes: n.cfg.limits.forwardedBytes,
 		RestoreOnStart: behind, Disk: n.diskToWatch(), Log: n.log, Tracer: n.tracer, Metrics: n.metrics, Lead: n.joined.leading(n.machine, n.scrub, n.deliverer), Watched: n.machine.Watched,
-		Health: n.health, Note: n.scrub.Note,
+		Health: n.health, Note: n.scrub.Note, Keyring: n.keyring(),
 	}, n.machine, n.stores, n.network(), n.discovery)
 	if err != nil {
 		return err

@@ -80,6 +80,9 @@ func runNode(ctx context.Context, cfg config, in invocation, greet func(net.Addr
 	if err := n.openPeerTLS(); err != nil {
 		return err
 	}
+	if err := n.openGossipKeys(); err != nil {
+		return phaseLoad.in(err)
+	}
 	if n.gate, err = openGate(cfg, n.log); err != nil {
 		return phaseLoad.in(err)
 	}
@@ -103,6 +106,9 @@ func runNode(ctx context.Context, cfg config, in invocation, greet func(net.Addr
 	}
 	if n.peerTLS != nil {
 		serving.Go(func() error { n.peerTLS.Run(ctx); return nil })
+	}
+	if n.gossip != nil {
+		serving.Go(func() error { n.gossip.files.Run(ctx); return nil })
 	}
 	serving.Go(func() error { return n.gate.Run(ctx) })
 	serving.Go(func() error { return n.serveAdmin() })

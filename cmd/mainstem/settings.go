@@ -47,7 +47,7 @@ const memTableMost = 1 << 30
 
 // settings is the table.
 func settings() []setting {
-	return slices.Concat(serverSettings(), storageSettings(), clusterSettings(), peerTLSSettings(), raftSettings(), transportSettings(), tlsSettings(), proxySettings(), authSettings(), limitSettings(), webhookSettings(), logSettings())
+	return slices.Concat(serverSettings(), storageSettings(), clusterSettings(), peerTLSSettings(), gossipSettings(), raftSettings(), transportSettings(), tlsSettings(), proxySettings(), authSettings(), limitSettings(), webhookSettings(), logSettings())
 }
 
 func serverSettings() []setting {

@@ -56,6 +56,7 @@ func (c *config) validate(command, profile string) (problems []error) {
 	rule(dialable(c.cluster.host()),
 		"cluster.advertise_host (--advertise-host): the other nodes cannot dial %q, the host of --peer-addr; say by which name they reach this node", c.cluster.host())
 	problems = append(problems, c.cluster.tls.rules()...)
+	problems = append(problems, c.cluster.gossip.rules()...)
 	rule(!collide(c.server.addr, c.cluster.peerAddr), "cluster.peer_address (--peer-addr): %s is also --addr", c.cluster.peerAddr)
 	rule(!collide(c.server.addr, c.cluster.gossipAddr), "cluster.gossip_address (--gossip-addr): %s is also --addr", c.cluster.gossipAddr)
 	rule(!collide(c.cluster.peerAddr, c.cluster.gossipAddr), "cluster.gossip_address (--gossip-addr): %s is also --peer-addr", c.cluster.gossipAddr)
