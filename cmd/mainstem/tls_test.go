@@ -87,6 +87,16 @@ func TestWhoConnectsOverTLSAndHow(t *testing.T) {
 	show := func(a *authority) func(*tls.Config) {
 		return func(c *tls.Config) { c.Certificates = []tls.Certificate{a.pair()} }
 	}
+	shown := func(a *authority, change func(*x509.Certificate)) func(*tls.Config) {
+		return func(c *tls.Config) {
+			pair, err := tls.X509KeyPair(a.Issue(change, "127.0.0.1"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			// Not by c.Certificates, of which a client sends none that it sees unfit.
+			c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }
+		}
+	}
 	type try struct {
 		change func(*tls.Config)
 		want   string // the protocol, or what the error says
@@ -109,9 +119,11 @@ func TestWhoConnectsOverTLSAndHow(t *testing.T) {
 			"plain": {nil, "HTTP/1.1 TLS 1.2"},
 		}},
 		"mtls": {dir.args(modeMTLS), map[string]try{
-			"without":   {nil, "certificate required"},
-			"trusted":   {show(ours), "HTTP/1.1 TLS 1.3"},
-			"untrusted": {show(others), "certificate"},
+			"without":           {nil, "certificate required"},
+			"trusted":           {show(ours), "HTTP/1.1 TLS 1.3"},
+			"untrusted":         {show(others), "certificate"},
+			"ended":             {shown(ours, func(c *x509.Certificate) { c.NotAfter = c.NotBefore }), "expired certificate"},
+			"for servers alone": {shown(ours, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} }), "bad certificate"},
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -255,6 +267,47 @@ func TestAClientOfHTTP1IsServedBesideHTTP2(t *testing.T) {
 	res.Body.Close()
 	if res.Proto != "HTTP/1.1" {
 		t.Fatalf("got %s", res.Proto)
+	}
+}
+
+// TestWhatIsSpokenIsAgreedOnByALPN, and where nothing is there is no connection.
+func TestWhatIsSpokenIsAgreedOnByALPN(t *testing.T) {
+	a := newAuthority(t)
+	const none = "no application protocol"
+	for versions, tries := range map[string]map[string]string{ // what a client offers: what comes of it
+		"http1":       {"http/1.1": "http/1.1", "h2,http/1.1": "http/1.1", "h2": none, "spdy/3": none, "": ""},
+		"http1,http2": {"http/1.1,h2": "h2", "http/1.1": "http/1.1", "h2": "h2", "spdy/3": none, "": ""},
+		"http2":       {"h2,http/1.1": "h2", "spdy/3": none, "http/1.1": ""}, // the last for the sake of old clients; see below
+	} {
+		_, base := dev(t, newTLSDir(t, a).args(modeTLS, "--http-versions="+versions)...)
+		addr := strings.TrimSuffix(strings.TrimPrefix(base, "https://"), "/v1/stream")
+		for offered, want := range tries {
+			config := a.client(nil).Transport.(*http.Transport).TLSClientConfig.Clone()
+			if config.NextProtos = nil; offered != "" {
+				config.NextProtos = strings.Split(offered, ",")
+			}
+			got := ""
+			conn, err := tls.Dial("tcp", addr, config)
+			if err == nil {
+				got = conn.ConnectionState().NegotiatedProtocol
+				conn.Close()
+			} else if strings.Contains(err.Error(), none) {
+				got = none
+			}
+			if got != want {
+				t.Errorf("%s, offered %q: got %q, %v; want %q", versions, offered, got, err, want)
+			}
+		}
+		if versions == "http2" {
+			client := a.client(nil)
+			old := client.Transport.(*http.Transport)
+			old.Protocols = new(http.Protocols)
+			old.Protocols.SetHTTP1(true)
+			if res, err := client.Get(base + "/none"); err == nil {
+				res.Body.Close()
+				t.Errorf("HTTP/1.1 was spoken with a server of HTTP/2 alone: %s", res.Status)
+			}
+		}
 	}
 }
 
