@@ -49,6 +49,7 @@ func (p pod) ready() bool {
 type volume struct {
 	Name                  string
 	PersistentVolumeClaim *struct{ ClaimName string }
+	Secret                *struct{ SecretName string }
 }
 
 type container struct {

@@ -1,7 +1,6 @@
 package deploy
 
 import (
-	"encoding/base64"
 	"fmt"
 	"os"
 	"os/exec"
@@ -55,6 +54,9 @@ func (w *worker) launch(r *runner) (*process, error) {
 	args := []string{"-t", fmt.Sprint(w.sandbox.pid()), "-n", "unshare", "--mount", "--propagation", "private", "sh", "-c", enter, "enter", w.k.path(root)}
 	for _, m := range r.VolumeMounts {
 		dir, err := w.mounted(m.Name)
+		if err == nil {
+			err = os.MkdirAll(w.k.path(filepath.Join(root, m.MountPath)), 0o755)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -82,8 +84,12 @@ func (w *worker) launch(r *runner) (*process, error) {
 // mounted is the directory of one of the pod's volumes.
 func (w *worker) mounted(name string) (string, error) {
 	for _, v := range w.pod.Spec.Volumes {
-		if v.Name == name && v.PersistentVolumeClaim != nil {
+		switch {
+		case v.Name != name:
+		case v.PersistentVolumeClaim != nil:
 			return w.k.volume(v.PersistentVolumeClaim.ClaimName)
+		case v.Secret != nil:
+			return w.k.secretFiles(v.Secret.SecretName, filepath.Join("pods", w.pod.Metadata.UID, "volumes", name))
 		}
 	}
 	return w.k.ownDirectory(filepath.Join("pods", w.pod.Metadata.UID, "volumes", name))
@@ -114,12 +120,29 @@ func (w *worker) environment(r *runner) (env []string, err error) {
 }
 
 func (k *kubelet) secret(name, key string) (string, error) {
-	var s struct{ Data map[string]string }
-	if err := k.get("/api/v1/namespaces/"+namespace+"/secrets/"+name, &s); err != nil {
+	data, err := k.secretData(name)
+	return string(data[key]), err
+}
+
+func (k *kubelet) secretData(name string) (map[string][]byte, error) {
+	var s struct{ Data map[string][]byte }
+	err := k.get("/api/v1/namespaces/"+namespace+"/secrets/"+name, &s)
+	return s.Data, err
+}
+
+// secretFiles writes a Secret into a directory.
+func (k *kubelet) secretFiles(name, dir string) (string, error) {
+	data, err := k.secretData(name)
+	if err != nil {
 		return "", err
 	}
-	value, err := base64.StdEncoding.DecodeString(s.Data[key])
-	return string(value), err
+	path, err := k.ownDirectory(dir)
+	for file, content := range data {
+		if err == nil {
+			err = os.WriteFile(filepath.Join(path, file), content, 0o644)
+		}
+	}
+	return path, err
 }
 
 // copyProgram puts the binary into a root, where it stays over restarts.

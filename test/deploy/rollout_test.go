@@ -37,7 +37,7 @@ func TestAReleaseOnRealControllers(t *testing.T) {
 		do   func(*testing.T, *kubelet)
 	}{
 		{"a rolling upgrade", rolling}, {"an upgrade while a pod is unready", unready},
-		{"three to five and back", scaling}, {"all pods deleted", deleted}, {"helm test", helmTest},
+		{"TLS between the nodes", peerTLS}, {"three to five and back", scaling}, {"all pods deleted", deleted}, {"helm test", helmTest},
 	}
 	for _, step := range steps {
 		if !t.Run(step.name, func(t *testing.T) { step.do(t, k) }) {
@@ -106,6 +106,19 @@ func unready(t *testing.T, k *kubelet) {
 	k.wantMembers(t, 3)
 	l.more(acksBetween)
 	t.Logf("longest gap between acknowledgements %v; no fewer than %d nodes took part", l.gap(), k.journal.check(t))
+	l.check(k.network)
+}
+
+// peerTLS is switched on in a running cluster by two upgrades.
+func peerTLS(t *testing.T, k *kubelet) {
+	l := startLoad(t, k, "peers")
+	k.must(http.MethodPost, "/api/v1/namespaces/"+namespace+"/secrets", map[string]any{"metadata": map[string]any{"name": "peers"}, "data": peerCertificate(t)})
+	for _, mode := range []string{"permissive", "required"} {
+		k.helm("upgrade", release, chart, "--reuse-values", "--set", "tls.peer.secretName=peers,tls.peer.mode="+mode, "--wait", "--timeout", "5m")
+		k.wantMembers(t, 3)
+		l.more(acksBetween)
+		t.Logf("%s: longest gap between acknowledgements %v; no fewer than %d nodes took part", mode, l.gap(), k.journal.check(t))
+	}
 	l.check(k.network)
 }
 

@@ -13,7 +13,7 @@ var managed = []string{
 	"server.bind_address", "server.admin_address", "server.shutdown_timeout", "server.drain_spread",
 	"storage.data_dir",
 	"cluster.node_id", "cluster.peer_address", "cluster.gossip_address", "cluster.advertise_host", "cluster.join",
-	"cluster.bootstrap_expect", "cluster.admin_token",
+	"cluster.bootstrap_expect", "cluster.admin_token", "cluster.tls",
 	"transport.mode", "transport.tls.cert_path", "transport.tls.key_path", "transport.tls.client_ca_path", "tls",
 	"auth.api_keys_path", "auth.jwt.key_path", "auth.jwt.jwks_path", "auth.signed_url.secret", "auth.signed_url.secret_path",
 	"webhooks.key_encryption_key", "webhooks.key_encryption_key_file",

@@ -172,6 +172,9 @@ limits: {memory: 256Mi, ephemeral-storage: 64Mi}
 {{- if and .Values.tls.client.secretName (eq .Values.tls.client.mode "http") }}
 {{- fail "tls.client.secretName is given, and tls.client.mode is http: set it to tls or mtls, or leave the Secret out" }}
 {{- end }}
+{{- if and (ne .Values.tls.peer.mode "off") (not .Values.tls.peer.secretName) }}
+{{- fail (printf "tls.peer.mode is %s, and tls.peer.secretName names no Secret with tls.crt and tls.key" .Values.tls.peer.mode) }}
+{{- end }}
 {{- if lt (int .Values.replicaCount) (int (include "mainstem.expect" .)) }}
 {{- fail (printf "cluster.bootstrapExpect is %s, and replicaCount only %d: that many fresh nodes would never come together" (include "mainstem.expect" .) (int .Values.replicaCount)) }}
 {{- end }}

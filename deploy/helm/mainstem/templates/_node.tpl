@@ -45,6 +45,16 @@
 - name: DS_TRANSPORT__TLS__CLIENT_CA_PATH
   value: /etc/mainstem/tls/{{ .Values.tls.client.caKey }}
 {{- end }}
+{{- if ne .Values.tls.peer.mode "off" }}
+- name: DS_CLUSTER__TLS__MODE
+  value: {{ .Values.tls.peer.mode }}
+- name: DS_CLUSTER__TLS__CERT_PATH
+  value: /etc/mainstem/peer-tls/tls.crt
+- name: DS_CLUSTER__TLS__KEY_PATH
+  value: /etc/mainstem/peer-tls/tls.key
+- name: DS_CLUSTER__TLS__CA_PATH
+  value: /etc/mainstem/peer-tls/{{ .Values.tls.peer.caKey }}
+{{- end }}
 {{- with .Values.auth.apiKeys }}
 - name: DS_AUTH__API_KEYS_PATH
   value: /etc/mainstem/auth/{{ . }}
@@ -82,6 +92,11 @@
   mountPath: /etc/mainstem/tls
   readOnly: true
 {{- end }}
+{{- if ne .Values.tls.peer.mode "off" }}
+- name: peer-tls
+  mountPath: /etc/mainstem/peer-tls
+  readOnly: true
+{{- end }}
 {{- if .Values.auth.existingSecret }}
 - name: auth
   mountPath: /etc/mainstem/auth
@@ -105,6 +120,12 @@
 - name: tls
   secret:
     secretName: {{ .Values.tls.client.secretName }}
+    defaultMode: 0440
+{{- end }}
+{{- if ne .Values.tls.peer.mode "off" }}
+- name: peer-tls
+  secret:
+    secretName: {{ .Values.tls.peer.secretName }}
     defaultMode: 0440
 {{- end }}
 {{- if .Values.auth.existingSecret }}
