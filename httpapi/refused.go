@@ -15,6 +15,9 @@ func (m *metrics) countRefusals(r prometheus.Registerer) {
 	}, []string{"reason"})
 	m.tooSlow, m.tooFull = cut.WithLabelValues("deadline"), cut.WithLabelValues("backlog")
 	r.MustRegister(m.refused, cut)
+	for _, p := range []*problem{errBusy, errReadersBusy, errCrowded, errTooLarge} {
+		m.refused.WithLabelValues(p.reason) // shown as 0 from the start, for alerts
+	}
 }
 
 // writes reports an operation that goes through the log.
