@@ -83,7 +83,7 @@ func (c *Client) Create(ctx context.Context, name string, with Creation) (info I
 		set("Stream-TTL", strconv.FormatInt(int64(with.TTL/time.Second), 10))
 	}
 	if !with.ExpiresAt.IsZero() {
-		set("Stream-Expires-At", with.ExpiresAt.UTC().Format(time.RFC3339))
+		set("Stream-Expires-At", with.ExpiresAt.UTC().Format(time.RFC3339Nano))
 	}
 	if with.RetentionBytes > 0 {
 		set("Stream-Retention-Bytes", strconv.FormatInt(with.RetentionBytes, 10))

@@ -75,6 +75,14 @@ func streamCommand(in invocation) *cobra.Command {
 		Use: "stream", Short: "Create, append to, read and follow streams, on any server of the protocol",
 		Long: "Create, append to, read and follow streams, on any server of the Durable Streams protocol.\n\n" + exitCodesDoc,
 	}
+	s.flags(cmd, in)
+	cmd.AddCommand(s.createCommand(), s.forkCommand(), s.appendCommand(), s.readCommand(), s.tailCommand(), s.headCommand(), s.closeCommand(), s.removeCommand(), s.listCommand(), s.trimCommand())
+	s.completeNames(cmd.Commands(), in.environ)
+	return cmd
+}
+
+// flags are those of all commands that are clients.
+func (s *streamer) flags(cmd *cobra.Command, in invocation) {
 	base := variable(in.environ, streamURLName)
 	if base == "" {
 		base = defaultStreamURL
@@ -88,9 +96,6 @@ func streamCommand(in invocation) *cobra.Command {
 			s.auth = variable(in.environ, streamAuthName)
 		}
 	}
-	cmd.AddCommand(s.createCommand(), s.forkCommand(), s.appendCommand(), s.readCommand(), s.tailCommand(), s.headCommand(), s.closeCommand(), s.removeCommand(), s.listCommand(), s.trimCommand())
-	s.completeNames(cmd.Commands(), in.environ)
-	return cmd
 }
 
 // done says what was done, as JSON on standard output or as a sentence beside it.

@@ -61,3 +61,13 @@ func (s *streamer) list(cmd *cobra.Command, prefix string, long bool) error {
 	}
 	return table.Flush()
 }
+
+// listAlias is mainstem list [--json], as the Rust crate has it.
+func listAlias(in invocation) *cobra.Command {
+	s := &streamer{in: in.stdin, out: in.stdout, notes: in.stderr}
+	cmd := s.listCommand()
+	cmd.Use, cmd.Aliases, cmd.Short = "list [PREFIX]", nil, "The same as stream ls"
+	s.flags(cmd, in)
+	cmd.Flags().BoolVar(&s.asJSON, "json", false, "the same as --output-json")
+	return cmd
+}
