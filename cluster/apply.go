@@ -32,6 +32,7 @@ func (m timedMachine) observe(start time.Time) {
 	m.metrics.apply.Observe(took.Seconds())
 	m.metrics.stageApply.Observe(took.Seconds())
 	m.metrics.applyLongest.note(took)
+	m.metrics.applyLast.Store(int64(took))
 }
 
 // longest is the longest of some durations. One goroutine notes them.

@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"sync/atomic"
+
 	"errors"
 	"fmt"
 
@@ -21,6 +23,7 @@ type metrics struct {
 	repeats       prometheus.Counter
 	apply         prometheus.Histogram
 	applyLongest  longest
+	applyLast     atomic.Int64 // in nanoseconds
 
 	registry   prometheus.Registerer
 	collectors []prometheus.Collector

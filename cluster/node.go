@@ -218,7 +218,7 @@ func (n *Node) Submit(ctx context.Context, c stream.Command) (stream.Result, err
 	if err := n.space.refuse(c); err != nil {
 		return stream.Result{}, err
 	}
-	return n.proposer.submit(ctx, c)
+	return n.proposer.submit(ctx, c, nil)
 }
 
 // batchesInFlight is one on a single node, where a second would only make both

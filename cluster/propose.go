@@ -78,12 +78,14 @@ func (n *Node) tryBatch(reign reign, deadline time.Time, b *batch) ([]stream.Res
 	case reign.ID == n.cfg.NodeID:
 		start := time.Now()
 		results, err := n.applyOwn(s, b)
-		n.metrics.stageRaft.Observe(time.Since(start).Seconds())
+		b.timing.way, b.timing.raft, b.timing.apply = "raft", time.Since(start), time.Duration(n.metrics.applyLast.Load())
+		n.metrics.stageRaft.Observe(b.timing.raft.Seconds())
 		return results, err
 	}
 	start := time.Now()
 	results, err := n.forward(reign, deadline, b)
-	n.metrics.stageForward.Observe(time.Since(start).Seconds())
+	b.timing.way, b.timing.forward = "forward", time.Since(start)
+	n.metrics.stageForward.Observe(b.timing.forward.Seconds())
 	n.metrics.forwards.WithLabelValues(forwardResult(err)).Inc()
 	return results, err
 }

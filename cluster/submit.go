@@ -26,6 +26,7 @@ type batch struct {
 	places   []int               // of the commands, once some were refused; -1 for those
 	riders   []trace.SpanContext // of the traced requests in it; see trace.go
 	span     trace.Span          // nil: not traced
+	timing   timing              // of its last attempt
 	done     chan struct{}       // closed once results or err is set
 	results  []stream.Result
 	err      error
@@ -117,8 +118,10 @@ func newBatch(bytes int) *batch {
 	}
 }
 
-// submit puts one command into a batch and waits for its result.
-func (p *proposer) submit(ctx context.Context, c stream.Command) (stream.Result, error) {
+// submit puts one command into a batch and waits for its result. note, unless it
+// is nil, is told of the stages that it went through.
+func (p *proposer) submit(ctx context.Context, c stream.Command, note Note) (stream.Result, error) {
+	begin := time.Now()
 	// Encoded outside the lock, behind room for an envelope's header: a large
 	// command becomes a batch of its own without another copy.
 	buf := scratch.Get().(*[]byte)
@@ -132,6 +135,7 @@ func (p *proposer) submit(ctx context.Context, c stream.Command) (stream.Result,
 	}
 	select {
 	case <-b.done:
+		b.timing.tell(begin, note)
 		return b.result(i)
 	case <-ctx.Done():
 		select {
@@ -280,7 +284,8 @@ func (p *proposer) carry() {
 	p.mu.Unlock()
 	p.metrics.batchCommands.Observe(float64(b.commands))
 	p.metrics.batchBytes.Observe(float64(len(b.envelope)))
-	p.metrics.stageQueue.Observe(time.Since(b.opened).Seconds())
+	b.timing.sent = time.Now()
+	p.metrics.stageQueue.Observe(b.timing.sent.Sub(b.opened).Seconds())
 	p.send(b)
 	slots := p.inFlightMax()
 	p.mu.Lock()

@@ -20,7 +20,7 @@ func (s *Server) append(c echo.Context) (operation, error) {
 	if err != nil {
 		return opAppend, err
 	}
-	out, err := s.submit(c.Request().Context(), cmd)
+	out, err := s.submitTimed(c, cmd)
 	if cmd.Producer != nil {
 		s.metrics.judged(out, err)
 	}

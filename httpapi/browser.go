@@ -17,14 +17,14 @@ var (
 		"Stream-TTL", "Stream-Expires-At", "Stream-Seq", "Stream-Closed", "Stream-Forked-From",
 		"Stream-Fork-Offset", "Stream-Fork-Sub-Offset", "Stream-Read-Consistency",
 		"Producer-Id", "Producer-Epoch", "Producer-Seq", "Traceparent", "Tracestate",
-		"Stream-Retention-Bytes", "Stream-Retention-Age", "Stream-Retention-Horizon",
+		"Stream-Retention-Bytes", "Stream-Retention-Age", "Stream-Retention-Horizon", "Stream-Timing",
 	}, ", ")
 	corsResponseHeaders = strings.Join([]string{
 		"Content-Type", "Content-Length", "ETag", "Location", "Retry-After", "Allow",
 		"Stream-Next-Offset", "Stream-Up-To-Date", "Stream-Closed", "Stream-Cursor",
 		"Stream-TTL", "Stream-Expires-At", "Stream-SSE-Data-Encoding", "Stream-Staleness",
 		"Producer-Epoch", "Producer-Seq", "Producer-Expected-Seq", "Producer-Received-Seq",
-		"Stream-Retention-Bytes", "Stream-Retention-Age", "Stream-Retention-Horizon",
+		"Stream-Retention-Bytes", "Stream-Retention-Age", "Stream-Retention-Horizon", "Server-Timing",
 	}, ", ")
 )
 

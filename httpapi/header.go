@@ -33,6 +33,8 @@ const (
 	headerRetentionHorizon = "Stream-Retention-Horizon"
 	headerSeq              = "Stream-Seq"
 	headerSSEEncoding      = "Stream-Sse-Data-Encoding"
+	headerServerTiming     = "Server-Timing"
+	headerTiming           = "Stream-Timing"
 	headerStaleness        = "Stream-Staleness"
 	headerTTL              = "Stream-Ttl"
 	headerUpToDate         = "Stream-Up-To-Date"

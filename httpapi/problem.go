@@ -206,7 +206,11 @@ func (s *Server) answerPanic(c echo.Context, p any) {
 
 // submit puts a command into the log and returns what it decided.
 func (s *Server) submit(ctx context.Context, c stream.Command) (stream.Outcome, error) {
-	result, err := s.writer.Submit(ctx, c)
+	return decided(s.writer.Submit(ctx, c))
+}
+
+// decided turns what the Writer returned into an outcome, or the reason why not.
+func decided(result stream.Result, err error) (stream.Outcome, error) {
 	switch no := result.Rejection; {
 	case err != nil:
 		return stream.Outcome{}, notWritten(err)

@@ -209,6 +209,8 @@ func creationOf(s backup.Stream) (c client.Creation, err error) {
 	if window, ok := s.State.Lifetime.TTL(); ok {
 		c.TTL = window
 	}
+	c.RetentionBytes = int64(s.State.Retention.Bytes)
+	c.RetentionAge = time.Duration(s.State.Retention.Age) * time.Second
 	if text := s.State.Lifetime.ExpiresAtText(); text != "" {
 		c.ExpiresAt, err = time.Parse(time.RFC3339, text)
 	}
