@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -112,8 +113,9 @@ func TestASubscriptionNeedsTheRightToFollowAllThatItCanMatch(t *testing.T) {
 	}
 }
 
-// TestATokenOfOneStreamSubscribesNobody: it ends, and a subscription does not.
-func TestATokenOfOneStreamSubscribesNobody(t *testing.T) {
+// TestATokenOfOneStreamOpensNothingElse: no other stream, neither creation, closing nor
+// deletion, and no subscription, which would not end with it.
+func TestATokenOfOneStreamOpensNothingElse(t *testing.T) {
 	n, _, k := subscribing(t)
 	signed, err := auth.NewSigned(auth.SignedConfig{Secrets: [][]byte{[]byte("a secret of 16 bytes or more")}})
 	if err != nil {
@@ -125,6 +127,16 @@ func TestATokenOfOneStreamSubscribesNobody(t *testing.T) {
 	mac.Write([]byte(payload))
 	bearer := "Bearer " + payload + "--" + hex.EncodeToString(mac.Sum(nil))
 	do(s, "GET", "/v1/stream/room/a", "", "Authorization", bearer).want(t, 404)
+	do(s, "GET", "/v1/stream/room/a?token="+url.QueryEscape(strings.TrimPrefix(bearer, "Bearer ")), "").want(t, 404)
+	for path, methods := range map[string][]string{
+		"room/b": {"GET", "HEAD", "POST", "PUT", "DELETE"}, "room": {"GET"}, "room/a/b": {"GET"}, "room%2Fa": {"GET"}, // what one client's own check let through
+		"room/a": {"PUT", "DELETE", "PATCH"},
+	} {
+		for _, method := range methods {
+			do(s, method, "/v1/stream/"+path, "x", "Authorization", bearer, "Content-Type", "text/plain").want(t, 403)
+		}
+	}
+	do(s, "POST", "/v1/stream/room/a", "", "Authorization", bearer, "Stream-Closed", "true").want(t, 403)
 	do(s, "PUT", controlled+"x", `{"type":"webhook","streams":["room/a"],"webhook":{"url":"https://h.example/x"}}`, "Authorization", bearer).want(t, 403)
 	if len(n.submitted) > 0 {
 		t.Fatalf("%d commands were submitted", len(n.submitted))
