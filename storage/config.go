@@ -21,7 +21,7 @@ type Config struct {
 	Dir           string       // of the copy alone; made when absent
 	FS            vfs.FS       // nil: the operating system's
 	CacheBytes    int64        // of decoded blocks; 0: 64 MiB
-	MemTableBytes int64        // before a flush; 0: 32 MiB, up to four are held
+	MemTableBytes int64        // a quarter of what is held before it is flushed; 0: 32 MiB
 	Log           *slog.Logger // nil: discarded
 	Metrics       *Metrics     // nil: not counted
 	// MayMerge tells whether compactions may go on taking disk space, which they

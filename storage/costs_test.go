@@ -124,7 +124,7 @@ func (f weighedFile) Sync() error {
 func TestCopyCostsNoFsyncAndFewBytes(t *testing.T) {
 	fs := &weighingFS{FS: vfs.NewMem()}
 	cfg := testConfig(fs)
-	cfg.MemTableBytes = 64 << 20
+	cfg.MemTableBytes = memTableSearched
 	e, err := Open(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -136,7 +136,7 @@ func TestCopyCostsNoFsyncAndFewBytes(t *testing.T) {
 	fs.syncs.Store(0)
 	b := e.NewBatch()
 	appended := 0
-	for n := uint64(1); n <= 1000; n++ {
+	for n := uint64(1); n <= 500; n++ {
 		for s := range uint64(32) {
 			random.Read(value)
 			b.PutRecord(s, n*256, value)
@@ -157,5 +157,24 @@ func TestCopyCostsNoFsyncAndFewBytes(t *testing.T) {
 	t.Logf("%.3f bytes written for each", got)
 	if got < 1 || got > 1.15 {
 		t.Fatalf("a flush wrote %.3f bytes for each that was appended", got)
+	}
+}
+
+// However much memory there is, it is held in tables of a size that is searched
+// quickly.
+func TestMemoryForWritesIsHeldInSmallTables(t *testing.T) {
+	for name, test := range map[string]struct {
+		bytes, each int64
+		tables      int
+	}{
+		"the default": {32 << 20, 8 << 20, 16},
+		"little":      {1 << 20, 1 << 20, 4},
+		"much":        {1 << 30, 64 << 20, 64}, // so that reads do not look into hundreds
+	} {
+		t.Run(name, func(t *testing.T) {
+			if each, tables := memTables(test.bytes); each != test.each || tables != test.tables {
+				t.Fatalf("got %d tables of %d bytes, want %d of %d", tables, each, test.tables, test.each)
+			}
+		})
 	}
 }

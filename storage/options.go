@@ -15,9 +15,11 @@ const (
 	tableBytesL0     = 32 << 20
 	baseLevelBytes   = 256 << 20
 	bloomBitsPerKey  = 10
-	memTablesMax     = 4
-	l0Compaction     = 4
-	l0StopWrites     = 40
+	memTablesMax     = 4       // of Config.MemTableBytes
+	memTableSearched = 8 << 20 // of one table: what is added is searched for its place
+	memTablesMost    = 64      // that a read may have to look into
+	l0Compaction     = 16
+	l0StopWrites     = 96
 	openTablesMax    = 4096
 	compactionsLeast = 1
 	compactionsMost  = 2
@@ -27,13 +29,14 @@ const (
 // that. File systems are compared by pebble, so that ours is a pointer. Values stay in the tables (no value separation): many tiny streams are
 // the common case.
 func (e *Engine) options() *pebble.Options {
+	table, tables := memTables(e.cfg.MemTableBytes)
 	o := &pebble.Options{
 		FS:                          &tableFS{e.cfg.FS, e.cfg.MayMerge, &e.waits},
 		Cache:                       e.cache,
 		DisableWAL:                  true,
 		FormatMajorVersion:          pebble.FormatNewest,
-		MemTableSize:                uint64(e.cfg.MemTableBytes),
-		MemTableStopWritesThreshold: memTablesMax,
+		MemTableSize:                uint64(table),
+		MemTableStopWritesThreshold: tables,
 		L0CompactionThreshold:       l0Compaction,
 		L0StopWritesThreshold:       l0StopWrites,
 		LBaseMaxBytes:               baseLevelBytes,
@@ -64,6 +67,16 @@ func (e *Engine) options() *pebble.Options {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBitsPerKey)
 	}
 	return o
+}
+
+// memTables divides the memory for what is not in tables on disk yet. To put a
+// small record into a table in memory is to look for its place, and in a large one
+// nearly every step of that misses the processor's caches: it was the largest
+// part of what an append costs here. Many small tables hold as much as few large
+// ones.
+func memTables(bytes int64) (each int64, tables int) {
+	each = max(min(bytes, memTableSearched), memTablesMax*bytes/memTablesMost)
+	return each, int(memTablesMax * bytes / each)
 }
 
 // backgroundError ends the process: pebble would try again, and a failed fsync
