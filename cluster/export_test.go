@@ -47,3 +47,12 @@ func Greet(ctx context.Context, network Network, addr, from, clusterID string) e
 	defer c.Close()
 	return greet(c, hello{Kind: connRPC, From: from, ClusterID: clusterID})
 }
+
+// RingKeys are the keys that memberlist works with, in its order. They are read as
+// it reads them: without a lock.
+func (k *Keyring) RingKeys() (keys []string) {
+	for _, key := range k.ring.GetKeys() {
+		keys = append(keys, Fingerprint(key))
+	}
+	return keys
+}

@@ -237,6 +237,44 @@ func TestKeysOfAFileCountUntilACommandChangesThem(t *testing.T) {
 	}
 }
 
+// TestTheRingHoldsTheKeysOfTheState: who encrypts is first, what was removed reads
+// nothing any more, and nothing moves under those who read meanwhile.
+func TestTheRingHoldsTheKeysOfTheState(t *testing.T) {
+	k := newKeyring(t, nil, 'a')
+	stop := make(chan struct{})
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if keys := k.RingKeys(); len(keys) == 0 || len(slices.Compact(slices.Sorted(slices.Values(keys)))) != len(keys) {
+				t.Errorf("a reader saw %v", keys)
+				return
+			}
+		}
+	})
+	for range 50 {
+		for _, keys := range []string{"ab", "abc", "bac", "ba", "bad", "d", "da", "dacb", "b", "a"} {
+			var next [][]byte
+			for _, b := range []byte(keys) {
+				next = append(next, gossipKey(b))
+			}
+			if err := k.Configure(next); err != nil {
+				t.Fatal(err)
+			}
+			got, want := k.RingKeys(), fingerprints([]byte(keys)...)
+			if got[0] != want[0] || !slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(want))) {
+				t.Fatalf("the ring holds %v, want %v", got, want)
+			}
+		}
+	}
+	close(stop)
+	reading.Wait()
+}
+
 // gossiper is real gossip on loopback.
 type gossiper struct {
 	*cluster.Gossip
