@@ -86,15 +86,15 @@ func OpenKeys(cfg KeysConfig) (*Keys, error) {
 func (k *Keys) take(content []byte) error {
 	var file keyFile
 	if err := toml.NewDecoder(bytes.NewReader(content)).DisallowUnknownFields().Decode(&file); err != nil {
+		var unknown *toml.StrictMissingError // first: it holds DecodeErrors
+		if errors.As(err, &unknown) {
+			row, _ := unknown.Errors[0].Position()
+			return fmt.Errorf("%s:%d: %v is not known; want name, sha256, scopes, streams, expires", k.cfg.Path, row, unknown.Errors[0].Key())
+		}
 		var at *toml.DecodeError
 		if errors.As(err, &at) {
 			row, column := at.Position()
 			return fmt.Errorf("%s:%d:%d: %w", k.cfg.Path, row, column, err)
-		}
-		var unknown *toml.StrictMissingError
-		if errors.As(err, &unknown) {
-			row, _ := unknown.Errors[0].Position()
-			return fmt.Errorf("%s:%d: %v is not known; want name, sha256, scopes, streams, expires", k.cfg.Path, row, unknown.Errors[0].Key())
 		}
 		return fmt.Errorf("%s: %w", k.cfg.Path, err)
 	}
