@@ -29,7 +29,12 @@ func TestAReleaseOnRealControllers(t *testing.T) {
 		t.Fatal(err)
 	}
 	k := startKubelet(c, binary)
-	c.helm("install", release, chart, "--wait", "--timeout", "3m")
+	keys, err := run("", binary, "cluster", "keyring", "generate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.makeSecret("gossip", map[string][]byte{"gossip.keys": []byte(keys)})
+	c.helm("install", release, chart, "--set", "gossip.encryption=required,gossip.keySecret=gossip", "--wait", "--timeout", "3m")
 	k.wantMembers(t, 3)
 	k.journal.want(2)
 	steps := []struct {
@@ -112,7 +117,7 @@ func unready(t *testing.T, k *kubelet) {
 // peerTLS is switched on in a running cluster by two upgrades.
 func peerTLS(t *testing.T, k *kubelet) {
 	l := startLoad(t, k, "peers")
-	k.must(http.MethodPost, "/api/v1/namespaces/"+namespace+"/secrets", map[string]any{"metadata": map[string]any{"name": "peers"}, "data": peerCertificate(t)})
+	k.makeSecret("peers", peerCertificate(t))
 	for _, mode := range []string{"permissive", "required"} {
 		k.helm("upgrade", release, chart, "--reuse-values", "--set", "tls.peer.secretName=peers,tls.peer.mode="+mode, "--wait", "--timeout", "5m")
 		k.wantMembers(t, 3)
@@ -188,6 +193,11 @@ func (k *kubelet) nodes(t *testing.T) map[string]pod {
 		nodes[p.Metadata.Name] = p
 	}
 	return nodes
+}
+
+func (k *kubelet) makeSecret(name string, data map[string][]byte) {
+	k.t.Helper()
+	k.must(http.MethodPost, "/api/v1/namespaces/"+namespace+"/secrets", map[string]any{"metadata": map[string]any{"name": name}, "data": data})
 }
 
 // crash kills the process of a pod.

@@ -14,6 +14,7 @@ var managed = []string{
 	"storage.data_dir",
 	"cluster.node_id", "cluster.peer_address", "cluster.gossip_address", "cluster.advertise_host", "cluster.join",
 	"cluster.bootstrap_expect", "cluster.admin_token", "cluster.tls",
+	"cluster.gossip_encryption", "cluster.gossip_key_path",
 	"transport.mode", "transport.tls.cert_path", "transport.tls.key_path", "transport.tls.client_ca_path", "tls",
 	"auth.api_keys_path", "auth.jwt.key_path", "auth.jwt.jwks_path", "auth.signed_url.secret", "auth.signed_url.secret_path",
 	"webhooks.key_encryption_key", "webhooks.key_encryption_key_file",

@@ -175,6 +175,9 @@ limits: {memory: 256Mi, ephemeral-storage: 64Mi}
 {{- if and (ne .Values.tls.peer.mode "off") (not .Values.tls.peer.secretName) }}
 {{- fail (printf "tls.peer.mode is %s, and tls.peer.secretName names no Secret with tls.crt and tls.key" .Values.tls.peer.mode) }}
 {{- end }}
+{{- if and (ne .Values.gossip.encryption "off") (not .Values.gossip.keySecret) }}
+{{- fail (printf "gossip.encryption is %s, and gossip.keySecret names no Secret with the keys" .Values.gossip.encryption) }}
+{{- end }}
 {{- if lt (int .Values.replicaCount) (int (include "mainstem.expect" .)) }}
 {{- fail (printf "cluster.bootstrapExpect is %s, and replicaCount only %d: that many fresh nodes would never come together" (include "mainstem.expect" .) (int .Values.replicaCount)) }}
 {{- end }}

@@ -55,6 +55,12 @@
 - name: DS_CLUSTER__TLS__CA_PATH
   value: /etc/mainstem/peer-tls/{{ .Values.tls.peer.caKey }}
 {{- end }}
+{{- if ne .Values.gossip.encryption "off" }}
+- name: DS_CLUSTER__GOSSIP_ENCRYPTION
+  value: {{ .Values.gossip.encryption }}
+- name: DS_CLUSTER__GOSSIP_KEY_PATH
+  value: /etc/mainstem/gossip/{{ .Values.gossip.key }}
+{{- end }}
 {{- with .Values.auth.apiKeys }}
 - name: DS_AUTH__API_KEYS_PATH
   value: /etc/mainstem/auth/{{ . }}
@@ -97,6 +103,11 @@
   mountPath: /etc/mainstem/peer-tls
   readOnly: true
 {{- end }}
+{{- if ne .Values.gossip.encryption "off" }}
+- name: gossip
+  mountPath: /etc/mainstem/gossip
+  readOnly: true
+{{- end }}
 {{- if .Values.auth.existingSecret }}
 - name: auth
   mountPath: /etc/mainstem/auth
@@ -126,6 +137,12 @@
 - name: peer-tls
   secret:
     secretName: {{ .Values.tls.peer.secretName }}
+    defaultMode: 0440
+{{- end }}
+{{- if ne .Values.gossip.encryption "off" }}
+- name: gossip
+  secret:
+    secretName: {{ .Values.gossip.keySecret }}
     defaultMode: 0440
 {{- end }}
 {{- if .Values.auth.existingSecret }}
