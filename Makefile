@@ -47,7 +47,7 @@ test: build check ## everything that must pass; installs what it needs
 
 battery: build ## the end-to-end battery over the real binary
 	test/setup.sh
-	MAINSTEM_BATTERY=1 $(GO) test -count=1 -timeout 20m -v ./test ./test/harness
+	MAINSTEM_BATTERY=1 $(GO) test -count=1 -timeout 40m -v ./test ./test/harness
 
 # A mount namespace of its own, where one can be made, so that disks vanish with
 # the run even when it is killed.

@@ -147,6 +147,20 @@ otherwise. One figure by hand, against any server: `+"`mainstem bench --help`"+`
 	return b.String()
 }
 
+// byHand is what people have written at the end of the page: it stays.
+func byHand(path string) string {
+	const begins = "\n## Where the time goes\n"
+	page, err := os.ReadFile(path)
+	if err != nil {
+		return ""
+	}
+	_, text, ok := strings.Cut(string(page), begins)
+	if !ok {
+		return ""
+	}
+	return begins + text
+}
+
 // machine says where it was measured.
 func machine() string {
 	model, memory := "unknown processor", uint64(0)
