@@ -156,10 +156,13 @@ func markerOf(n *harness.Node) *marker {
 func expectDamaged(t *testing.T, c *harness.Cluster, victim *harness.Node) {
 	t.Helper()
 	for _, path := range []string{"/readyz", harness.StreamPath("fill/0")} {
-		a, err := victim.Client().Get(path, nil)
-		if err != nil || a.Status != 503 || a.Header.Get("Retry-After") == "" || !strings.Contains(string(a.Body), "REPLICA_DAMAGED") {
-			t.Fatalf("GET %s: %s, %v", path, a, err)
-		}
+		harness.Eventually(t, shownWithin, "the damage is told", func() error { // the mark is synced first
+			a, err := victim.Client().Get(path, nil)
+			if err == nil && (a.Status != 503 || a.Header.Get("Retry-After") == "" || !strings.Contains(string(a.Body), "REPLICA_DAMAGED")) {
+				err = fmt.Errorf("GET %s: %s", path, a)
+			}
+			return err
+		})
 	}
 	if a, err := victim.Client().Append("fill/0", harness.Headers("Content-Type", "application/octet-stream"), "!"); err != nil || a.Status != 204 {
 		t.Fatalf("append by way of the damaged node: %s, %v", a, err)

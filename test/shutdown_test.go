@@ -15,8 +15,8 @@ import (
 const (
 	shutdownWithin = 30 * time.Second // as promised
 	// A node waits for one that is away only for a part of its own time.
-	ownShutdownTimeout = "6s"
-	aloneStopWithin    = 8 * time.Second
+	ownShutdownTimeout = "10s"
+	aloneStopWithin    = 12 * time.Second
 )
 
 func TestShutdownOfASingleNodeUnderLoad(t *testing.T) {
