@@ -18,7 +18,7 @@ type Info struct {
 type Chunk struct {
 	Info
 	From, Next Offset
-	Body       [][]byte // in order; shared, never to be written
+	Body       [][]byte // in order, whole appends each; shared, never to be written
 	Memo       Memo     // nil when the body is this reader's alone
 	// Free may be called once nobody reads Body any more, which saves making the
 	// room for the next; nil when there is nothing to save.
