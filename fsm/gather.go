@@ -20,7 +20,8 @@ type gatherer struct {
 	pool   *sync.Pool // of *[]byte
 	pos    uint64
 	limit  int
-	body   [][]byte
+	body   [][]byte         // of whole appends each
+	visit  func(end uint64) // wants the ends of appends instead of the body
 	err    error
 
 	buffer []byte  // what is read from the copy, in one run
@@ -61,7 +62,11 @@ func (g *gatherer) recall(pieces []*piece, end uint64) (more bool) {
 		if !ok {
 			return false
 		}
-		g.body = append(g.body, p.record.Slice(g.pos, cut))
+		if g.visit != nil {
+			g.mark(&p.record, cut)
+		} else {
+			g.body = append(g.body, p.record.Slice(g.pos, cut))
+		}
 		if !g.advance(&p.record, cut, end) {
 			return false
 		}
@@ -84,7 +89,11 @@ func (g *gatherer) parse(start, end uint64, value []byte) (more bool) {
 	if !ok {
 		return false
 	}
-	g.add(r.Slice(g.pos, cut))
+	if g.visit != nil {
+		g.mark(&r, cut)
+	} else {
+		g.add(r.Slice(g.pos, cut))
+	}
 	return g.advance(&r, cut, end)
 }
 
@@ -101,6 +110,16 @@ func (g *gatherer) cut(r *stream.Record, end uint64) (cut uint64, ok bool) {
 	}
 	cut = min(r.Cut(g.pos, g.limit), end)
 	return cut, int(cut-g.pos) <= g.limit || len(g.body) == 0
+}
+
+// mark tells where the appends up to cut end.
+func (g *gatherer) mark(r *stream.Record, cut uint64) {
+	r.Each(func(_, end uint64, _ stream.Time) bool {
+		if end > g.pos && end <= cut {
+			g.visit(end)
+		}
+		return end < cut
+	})
 }
 
 func (g *gatherer) advance(r *stream.Record, cut, end uint64) (more bool) {

@@ -69,24 +69,39 @@ func (m *Machine) readView(name stream.Name, v view, from stream.From, limit int
 		if err == nil || !isMissing(err) {
 			return chunk, err
 		}
-		// The stream was deleted or trimmed while it was read, and its data with it. The copy
-		// is asked, not the heads: they learn of a commit after it.
-		now, stateErr := read(m.engine, name)
-		trimmed := now != nil && now.Incarnation == v.state.Incarnation && now.Horizon > v.state.Horizon
-		if stateErr != nil || now != nil && now.Incarnation == v.state.Incarnation && !now.Deleted && !trimmed {
-			return stream.Chunk{}, errors.Join(fmt.Errorf("%w: read %q: %w", storage.ErrCorrupt, name, err), stateErr)
+		if v, err = m.again(name, v, err); err != nil {
+			return stream.Chunk{}, err
 		}
-		v = view{state: now}
 	}
+}
+
+// again returns what there is of a stream of which data was missing: it was deleted
+// or trimmed while it was read, and its data with it. The copy is asked, not the
+// heads: they learn of a commit after it.
+func (m *Machine) again(name stream.Name, v view, missing error) (view, error) {
+	now, err := read(m.engine, name)
+	trimmed := now != nil && now.Incarnation == v.state.Incarnation && now.Horizon > v.state.Horizon
+	if err != nil || now != nil && now.Incarnation == v.state.Incarnation && !now.Deleted && !trimmed {
+		return view{}, errors.Join(fmt.Errorf("%w: read %q: %w", storage.ErrCorrupt, name, missing), err)
+	}
+	return view{state: now}, nil
+}
+
+// readable refuses what is not there for readers.
+func readable(s *stream.State) error {
+	switch {
+	case s == nil:
+		return &stream.Rejection{Code: stream.NotFound}
+	case s.Deleted:
+		return &stream.Rejection{Code: stream.Gone}
+	}
+	return nil
 }
 
 func (m *Machine) readState(v *view, from stream.From, limit int) (stream.Chunk, error) {
 	s := v.state
-	switch {
-	case s == nil:
-		return stream.Chunk{}, &stream.Rejection{Code: stream.NotFound}
-	case s.Deleted:
-		return stream.Chunk{}, &stream.Rejection{Code: stream.Gone}
+	if err := readable(s); err != nil {
+		return stream.Chunk{}, err
 	}
 	pos, err := begin(s, from)
 	if err != nil {
