@@ -28,6 +28,9 @@ func (i instant) Read(stream.Name, stream.From, int) (stream.Chunk, error) { ret
 func (i instant) Follow(stream.Name) (func(stream.From, int) (stream.Chunk, <-chan struct{}, error), func()) {
 	return func(stream.From, int) (stream.Chunk, <-chan struct{}, error) { return i.chunk, nil, nil }, func() {}
 }
+func (instant) EachEnd(stream.Name, *stream.Chunk, func(stream.Offset)) error {
+	panic("nobody has asked for offsets")
+}
 func (instant) List(string, stream.Name, func(stream.Name, *stream.State) bool) error { return nil }
 func (instant) Checks() []httpapi.Check                                               { return nil }
 func (instant) ClusterChecks() []httpapi.Check                                        { return nil }

@@ -40,6 +40,7 @@ type Config struct {
 	ClientBytes          int64         // of bodies of one client in a second, both ways but for SSE; 429 above; 0 for any number
 	NameBytesMax         int           // of the name of a new stream; 1024, which is the most
 	NameSegmentsMax      int           // of the name of a new stream; 0 for any number
+	StateOffsets         bool          // shows in events of the State Protocol where their appends end
 	CORSOrigins          []string      // that browsers may call from; "*"
 	Access               Access        // who may do what; nil lets everyone do everything
 	PublicURL            string        // scheme and host by which clients reach the cluster; what a request used

@@ -44,6 +44,10 @@ func (r soundReader) Read(name stream.Name, from stream.From, limit int) (stream
 	return chunk, r.judged(err)
 }
 
+func (r soundReader) EachEnd(name stream.Name, chunk *stream.Chunk, visit func(stream.Offset)) error {
+	return r.judged(r.Reader.EachEnd(name, chunk, visit))
+}
+
 func (r soundReader) List(prefix string, after stream.Name, visit func(stream.Name, *stream.State) bool) error {
 	return r.judged(r.Reader.List(prefix, after, visit))
 }

@@ -25,10 +25,19 @@ type frameKind struct {
 // frameRoom is what a frame takes beside its data.
 const frameRoom = 224 + packetRoom
 
+// knownFrame returns the frame that another reader of the chunk has made, nil if
+// there is none.
+func knownFrame(kind frameKind, chunk *stream.Chunk) *frame {
+	if f, ok := chunk.Memo.Load().(*frame); ok && f.kind == kind {
+		return f
+	}
+	return nil
+}
+
 // sharedFrame returns the frame of a chunk that has a memo. Two readers may make
 // it at the same time; either will do.
 func sharedFrame(kind frameKind, chunk *stream.Chunk, cursor uint64) *frame {
-	if f, ok := chunk.Memo.Load().(*frame); ok && f.kind == kind {
+	if f := knownFrame(kind, chunk); f != nil {
 		return f
 	}
 	n := chunk.Len()

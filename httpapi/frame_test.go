@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -96,7 +97,7 @@ func TestAnEventCostsItsReadersNoMemory(t *testing.T) {
 		}
 		d.deadlines = 0
 		allocs := testing.AllocsPerRun(1000, func() {
-			if !tail.send(chunk) {
+			if tail.send(chunk) != nil {
 				t.Fatal("not sent")
 			}
 		})
@@ -121,5 +122,50 @@ func BenchmarkEvent(b *testing.B) {
 				tail.send(chunk)
 			}
 		})
+	}
+}
+
+// endsOnce is a copy of which each chunk is one append.
+type endsOnce struct {
+	Reader
+	looks int
+}
+
+func (e *endsOnce) EachEnd(_ stream.Name, chunk *stream.Chunk, visit func(stream.Offset)) error {
+	e.looks++
+	visit(chunk.Next)
+	return nil
+}
+
+// TestAnEventShowsItsOffsetOnceForAllReaders: the second does not pay for it.
+func TestAnEventShowsItsOffsetOnceForAllReaders(t *testing.T) {
+	tail, _, chunk := deafTail(1, 0)
+	ends := &endsOnce{}
+	tail.server.reader, tail.server.cfg.StateOffsets = ends, true
+	chunk.ContentType = "application/json"
+	body := `{"headers":{"operation":"insert"}},`
+	chunk.Next.Pos, chunk.Body = uint64(len(body)), [][]byte{[]byte(body)}
+	first := *chunk
+	if err := tail.send(&first); err != nil {
+		t.Fatal(err)
+	}
+	allocs := testing.AllocsPerRun(1000, func() {
+		if err := tail.send(chunk); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if allocs > raceAllocs || ends.looks != 1 || string(chunk.Body[0]) != body {
+		t.Fatalf("%v allocations, %d looks, body %q; want at most %v, 1, %q", allocs, ends.looks, chunk.Body[0], raceAllocs, body)
+	}
+	if text := string(chunk.Memo.Load().(*frame).packet.text()); !strings.Contains(text, `"offset":"0000000000000001_0000000000000035"`) {
+		t.Fatalf("got %q", text)
+	}
+}
+
+func TestStateOffsetsThatAreOffCostNothing(t *testing.T) {
+	tail, _, chunk := deafTail(1, 0) // without a reader that could be asked
+	chunk.ContentType = "application/json"
+	if n := testing.AllocsPerRun(1000, func() { _, _ = tail.server.showOffsets("s", chunk) }); n != 0 {
+		t.Fatalf("got %v allocations, want none", n)
 	}
 }

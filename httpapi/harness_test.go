@@ -71,6 +71,8 @@ type node struct {
 	behind    *machine   // what readers see until a fence; nil when the copy is current
 	fences    int
 	reads     int
+	endLooks  int                    // for the ends of appends
+	endTrap   func()                 // what happens before one of those
 	traps     map[stream.Name]func() // what happens to a read before it is carried out
 	submitted []stream.Command
 	fenceErr  error // what Fence returns when its context ends; nil: it succeeds at once
@@ -157,6 +159,17 @@ func (n *node) Read(name stream.Name, from stream.From, limit int) (stream.Chunk
 		trap()
 	}
 	return n.copy().Read(name, from, limit)
+}
+
+func (n *node) EachEnd(name stream.Name, chunk *stream.Chunk, visit func(stream.Offset)) error {
+	n.mu.Lock()
+	n.endLooks++
+	trap := n.endTrap
+	n.mu.Unlock()
+	if trap != nil {
+		trap()
+	}
+	return n.copy().EachEnd(name, chunk, visit)
 }
 
 func (n *node) List(prefix string, after stream.Name, visit func(stream.Name, *stream.State) bool) error {

@@ -21,8 +21,7 @@ func (s *Server) longPoll(c echo.Context, v *vantage, q *query, chunk stream.Chu
 		}
 	}
 	if chunk.Len() > 0 {
-		s.writeChunk(c, v, q, &chunk)
-		return nil
+		return s.writeChunk(c, v, q, &chunk)
 	}
 	h := c.Response().Header()
 	h[headerCacheControl] = valNoStore

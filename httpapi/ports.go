@@ -32,6 +32,10 @@ type Reader interface {
 	// that the copy is broken.
 	Read(name stream.Name, from stream.From, limit int) (stream.Chunk, error)
 
+	// EachEnd visits the ends of the appends in a chunk that was read, in order; the
+	// last is the chunk's own. A *stream.Rejection says that they have gone since.
+	EachEnd(name stream.Name, chunk *stream.Chunk, visit func(stream.Offset)) error
+
 	// List visits the streams whose names begin with prefix and come after after, in
 	// the order of their names, until visit returns false. Soft-deleted ones are
 	// among them. The State is not to be changed, nor kept.

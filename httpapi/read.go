@@ -87,12 +87,17 @@ func (s *Server) beginRead(c echo.Context) (op operation, t *tail, err error) {
 		t, err = s.beginSSE(c, &v, &q, chunk)
 		return opSSE, t, err
 	}
-	s.writeChunk(c, &v, &q, &chunk)
-	return opRead, nil, nil
+	return opRead, nil, s.writeChunk(c, &v, &q, &chunk)
 }
 
 // writeChunk renders a chunk as 200, or 304 if the client has it.
-func (s *Server) writeChunk(c echo.Context, v *vantage, q *query, chunk *stream.Chunk) {
+func (s *Server) writeChunk(c echo.Context, v *vantage, q *query, chunk *stream.Chunk) error {
+	unmodified := !v.stale && q.unmodified(chunk)
+	if !unmodified {
+		if err := callOf(c).showOffsets(q.name, chunk); err != nil {
+			return err
+		}
+	}
 	h := c.Response().Header()
 	if !v.stale {
 		s.setCache(c.Request(), h, q, chunk)
@@ -103,11 +108,12 @@ func (s *Server) writeChunk(c echo.Context, v *vantage, q *query, chunk *stream.
 		h[headerCursor] = []string{strconv.FormatUint(s.cursor(q.cursor), 10)}
 	}
 	v.mark(h)
-	if !v.stale && q.unmodified(chunk) {
+	if unmodified {
 		c.Response().WriteHeader(http.StatusNotModified)
-		return
+		return nil
 	}
 	s.writeBody(c, chunk)
+	return nil
 }
 
 // setPosition sets where the client is in the stream.

@@ -154,13 +154,13 @@ func (t *tail) deliver(now time.Time) (sleep bool, err error) {
 		}
 	}
 	t.held = time.Time{}
-	sent := t.send(&t.chunk)
+	err = t.send(&t.chunk)
 	t.server.metrics.delivered(t.woken)
 	t.woken = time.Time{}
 	t.putDown()
 	switch {
-	case !sent:
-		return false, errGone
+	case err != nil:
+		return false, err
 	case t.chunk.Ended():
 		return false, errEnded
 	}
@@ -179,19 +179,35 @@ func (t *tail) read(from stream.Offset, limit int) (stream.Chunk, error) {
 
 // send writes the events of one chunk at once. What is the same for all readers
 // of the chunk is made by the first of them.
-func (t *tail) send(chunk *stream.Chunk) bool {
+func (t *tail) send(chunk *stream.Chunk) error {
 	t.cursor = max(t.cursor, t.server.currentCursor())
 	kind := frameKind{t.encoding, chunk.UpToDate(), chunk.Ended()}
 	if chunk.Memo == nil {
+		if _, err := t.server.showOffsets(t.lease.name, chunk); err != nil {
+			return err
+		}
 		p := t.server.pack(func(b []byte) []byte { return appendEvents(b, kind, chunk, t.cursor) })
 		if chunk.Free != nil {
 			chunk.Free()
 		}
-		return t.out.write(p)
+		return t.write(p)
 	}
-	f := sharedFrame(kind, chunk, t.cursor)
+	f := knownFrame(kind, chunk)
+	if f == nil {
+		if _, err := t.server.showOffsets(t.lease.name, chunk); err != nil {
+			return err
+		}
+		f = sharedFrame(kind, chunk, t.cursor)
+	}
 	if f.cursor == t.cursor || kind.ended {
-		return t.out.write(f.packet)
+		return t.write(f.packet)
 	}
-	return t.out.write(t.server.pack(func(b []byte) []byte { return f.appendWith(b, t.cursor) }))
+	return t.write(t.server.pack(func(b []byte) []byte { return f.appendWith(b, t.cursor) }))
+}
+
+func (t *tail) write(p packet) error {
+	if !t.out.write(p) {
+		return errGone
+	}
+	return nil
 }
