@@ -26,7 +26,7 @@ func (n *node) letIn() (err error) {
 		mayChange = func(*http.Request) string { return "" } // the gate has decided
 	}
 	n.api, err = httpapi.New(httpapi.Config{
-		BasePath: h.basePath, CORSOrigins: h.corsOrigins,
+		BasePath: h.basePath, CORSOrigins: h.corsOrigins, StateOffsets: h.stateOffsets,
 		LongPollTimeout: h.longPollTimeout, SSEReconnectInterval: h.sseReconnectInterval, SSEKeepAlive: h.sseKeepAlive,
 		SlowReaderTimeout: h.slowReaderTimeout, NoLeaderGrace: h.noLeaderGrace,
 		BodyBytesMax: l.bodyBytes, ChunkBytes: int(l.chunkBytes), LiveReadersMax: l.liveReaders,

@@ -81,6 +81,7 @@ type httpConfig struct {
 	basePath             string
 	corsOrigins          []string
 	allowWildcardCORS    bool
+	stateOffsets         bool
 	longPollTimeout      time.Duration
 	sseReconnectInterval time.Duration
 	sseKeepAlive         time.Duration

@@ -75,6 +75,7 @@ limits.max_header_bytes = "128KiB"
 [http]
 cors_origins = ["https://a.example", "https://b.example"]
 allow_wildcard_cors = true
+state_offsets = true
 [cluster]
 join = "a:1,b:2"
 bootstrap_expect = 3
@@ -93,6 +94,7 @@ rust_log = "mainstem=trace,warn"
 		"header":    {got.limits.headerBytes, int64(128 << 10)},
 		"origins":   {strings.Join(got.http.corsOrigins, " "), "https://a.example https://b.example"},
 		"wildcard":  {got.http.allowWildcardCORS, true},
+		"offsets":   {got.http.stateOffsets, true},
 		"join":      {strings.Join(got.cluster.join, " "), "a:1 b:2"},
 		"expect":    {got.cluster.bootstrapExpect, 3},
 		"long-poll": {got.http.longPollTimeout.String(), "2.5s"},
