@@ -56,3 +56,6 @@ func (k *Keyring) RingKeys() (keys []string) {
 	}
 	return keys
 }
+
+// RefuseLevel asks whether an entry of some level would be proposed.
+func (n *Node) RefuseLevel(need byte) error { return n.refuseLevel(need) }

@@ -53,6 +53,7 @@ type Node struct {
 	grants     grants
 	tenure     tenure
 	space      space
+	levels     agreement
 	forwarded  load
 	applying   gate        // entries given to raft.Apply
 	suspicions chan string // leaders to be looked at; one waits at most
@@ -213,9 +214,13 @@ func (n *Node) takeSeat(clusterID string, founders []raft.Server, how string) er
 }
 
 // Submit puts a command into the log and returns what the machine made of it. A
-// *NoSpaceError refuses one that stream.Grows while a disk is full.
+// *NoSpaceError refuses one that stream.Grows while a disk is full, a *LevelError
+// one that a member's version does not understand.
 func (n *Node) Submit(ctx context.Context, c stream.Command) (stream.Result, error) {
 	if err := n.space.refuse(c); err != nil {
+		return stream.Result{}, err
+	}
+	if err := n.refuseLevel(stream.LevelOf(c)); err != nil {
 		return stream.Result{}, err
 	}
 	return n.proposer.submit(ctx, c, nil)

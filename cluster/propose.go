@@ -125,6 +125,9 @@ func (n *Node) apply(s *seat, envelope []byte, commands int) ([]stream.Result, e
 	if err := n.space.refuseEnvelope(envelope); err != nil {
 		return nil, err
 	}
+	if err := n.refuseLevel(stream.EnvelopeLevel(envelope)); err != nil {
+		return nil, notProposed(err)
+	}
 	results, err := n.rounds.do(envelope)
 	if err == nil && commands >= 0 && len(results) != commands {
 		return nil, fmt.Errorf("%w (the machine gave %d results for %d commands)", ErrOutcomeUnknown, len(results), commands)

@@ -172,6 +172,7 @@ func (p *proposer) add(ctx context.Context, buf *[]byte) (*batch, int, error) {
 		b.opened = time.Now()
 	}
 	b.envelope = append(b.envelope, body...)
+	stream.RaiseLevel(b.envelope, stream.EnvelopeLevel(encoded))
 	b.commands++
 	if p.traced {
 		b.ride(ctx)
