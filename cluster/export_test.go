@@ -59,3 +59,6 @@ func (k *Keyring) RingKeys() (keys []string) {
 
 // RefuseLevel asks whether an entry of some level would be proposed.
 func (n *Node) RefuseLevel(need byte) error { return n.refuseLevel(need) }
+
+// Told is the level of a node that tells this one.
+func Told(level byte) byte { return told(level) }

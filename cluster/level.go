@@ -78,9 +78,18 @@ func (n *Node) levelOf(id string) (level byte, known bool) {
 		return n.cfg.Level, true
 	}
 	if r, ok := n.members.get(id); ok {
-		return r.Level, true
+		return told(r.Level), true
 	}
 	return max(byte(n.levels.agreed.Load()), stream.LevelOldest), false
+}
+
+// told is the level that a node means that says none: it is of the versions from
+// before levels were told, all of which had the oldest.
+func told(level byte) byte {
+	if level == 0 {
+		return stream.LevelOldest
+	}
+	return level
 }
 
 // agree notes a level that all members had at one time.
@@ -107,7 +116,7 @@ func (n *Node) behind(need byte) (ids []string) {
 // tooOld says why a node that asks to be admitted cannot be: there may be entries
 // in the log that it does not understand.
 func (n *Node) tooOld(q joinRequest) string {
-	level, agreed := q.Level, byte(n.levels.agreed.Load())
+	level, agreed := told(q.Level), byte(n.levels.agreed.Load())
 	if level >= agreed {
 		return ""
 	}

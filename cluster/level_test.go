@@ -141,3 +141,12 @@ func TestANodeOfAnOlderVersionIsNotAdmitted(t *testing.T) {
 		}
 	})
 }
+
+// A version from before levels were told says none.
+func TestAMemberThatTellsNoLevelHasTheLowest(t *testing.T) {
+	for told, want := range map[byte]byte{0: stream.LevelOldest, 1: 1, stream.LevelOldest + 3: stream.LevelOldest + 3} {
+		if got := cluster.Told(told); got != want {
+			t.Errorf("a member that tells %d counts with %d, want %d", told, got, want)
+		}
+	}
+}
