@@ -217,13 +217,15 @@ func (n *Node) takeSeat(clusterID string, founders []raft.Server, how string) er
 // *NoSpaceError refuses one that stream.Grows while a disk is full, a *LevelError
 // one that a member's version does not understand.
 func (n *Node) Submit(ctx context.Context, c stream.Command) (stream.Result, error) {
+	return n.SubmitTimed(ctx, c, nil)
+}
+
+// refuse returns why a command cannot be taken, nil if it can.
+func (n *Node) refuse(c stream.Command) error {
 	if err := n.space.refuse(c); err != nil {
-		return stream.Result{}, err
+		return err
 	}
-	if err := n.refuseLevel(stream.LevelOf(c)); err != nil {
-		return stream.Result{}, err
-	}
-	return n.proposer.submit(ctx, c, nil)
+	return n.refuseLevel(stream.LevelOf(c))
 }
 
 // batchesInFlight is one on a single node, where a second would only make both
