@@ -62,3 +62,7 @@ func (n *Node) RefuseLevel(need byte) error { return n.refuseLevel(need) }
 
 // Told is the level of a node that tells this one.
 func Told(level byte) byte { return told(level) }
+
+// ForgetLevel makes this node believe that all members understand everything, until
+// it hears from one.
+func (n *Node) ForgetLevel() { n.levels.now.Store(255) }

@@ -40,6 +40,18 @@ type agreement struct {
 
 // refuseLevel returns why what needs a level cannot be taken, nil if it can.
 func (n *Node) refuseLevel(need byte) error {
+	if no := n.tooNew(need); no != nil {
+		return no
+	}
+	return nil
+}
+
+// judgeEnvelope is refuseLevel for a batch.
+func (n *Node) judgeEnvelope(envelope []byte) *LevelError {
+	return n.tooNew(stream.EnvelopeLevel(envelope))
+}
+
+func (n *Node) tooNew(need byte) *LevelError {
 	if uint32(need) <= n.levels.now.Load() {
 		return nil
 	}

@@ -39,6 +39,7 @@ func TestNothingAboveTheLowestLevelIsProposed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		levels := map[string]byte{"n3": stream.LevelOldest - 1}
 		c := clustertest.Of(t, 3, ofLevels(levels))
+		time.Sleep(3 * time.Second) // all have exchanged reports
 		for _, id := range c.IDs() {
 			wantTooNew(t, c.Node(id), "n3")
 		}
@@ -149,4 +150,26 @@ func TestAMemberThatTellsNoLevelHasTheLowest(t *testing.T) {
 			t.Errorf("a member that tells %d counts with %d, want %d", told, got, want)
 		}
 	}
+}
+
+// A node that does not know yet that another is older is told no by the leader. As
+// soon as it hears of that, its callers get the same answer, which is certain.
+func TestANodeLearnsOfAnOlderMemberWhileItWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := clustertest.Of(t, 3, ofLevels(map[string]byte{"n3": stream.LevelOldest - 1}))
+		time.Sleep(3 * time.Second)
+		m := c.Node("n1")
+		if m.ID == c.WaitLeader().ID {
+			m = c.Node("n2")
+		}
+		m.ForgetLevel()
+		began := time.Now()
+		wantTooNew(t, m, "n3")
+		if took := time.Since(began); took > 3*time.Second {
+			t.Fatalf("it was refused after %v, want after the next report", took)
+		}
+		if entries := logOf(m); len(entries) != 0 {
+			t.Fatalf("%v is in the log", entries)
+		}
+	})
 }

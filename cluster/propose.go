@@ -35,6 +35,14 @@ func (n *Node) sendBatch(b *batch) {
 		if isNoSpace(err) && b.dropGrowth(err) {
 			continue
 		}
+		// Since it was submitted this node has heard of a member that is older.
+		if no := n.judgeEnvelope(b.envelope); no != nil {
+			if !b.dropAbove(no) {
+				n.finishBatch(b, nil, b.verdict(no))
+				return
+			}
+			continue
+		}
 		n.log.Debug("batch not answered", "leader", reign.ID, "err", err)
 		if why := n.giveUp(reign, deadline, err); why != nil {
 			n.finishBatch(b, nil, b.verdict(why))

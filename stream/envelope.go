@@ -137,11 +137,25 @@ func EnvelopeGrows(envelope []byte) bool {
 // each command has its place in that: -1 for none. The envelope must be one that
 // AppendToEnvelope made; it stays as it is.
 func WithoutGrowth(envelope []byte) (small []byte, places []int) {
+	return without(envelope, func(command []byte) bool { return kind(command[0]).grows() })
+}
+
+// WithoutAbove is WithoutGrowth for the commands that need more than a level.
+func WithoutAbove(envelope []byte, level byte) (small []byte, places []int) {
+	small, places = without(envelope, func(command []byte) bool {
+		c, err := DecodeCommand(command)
+		return err != nil || LevelOf(c) > level
+	})
+	small[0] = min(small[0], max(level, LevelOldest))
+	return small, places
+}
+
+func without(envelope []byte, drop func(command []byte) bool) (small []byte, places []int) {
 	small = bytes.Clone(envelope[:envelopeHeaderLen])
 	kept := 0
 	for at := envelopeHeaderLen; at < len(envelope); {
 		end := at + 4 + int(binary.BigEndian.Uint32(envelope[at:]))
-		if kind(envelope[at+4]).grows() {
+		if drop(envelope[at+4 : end]) {
 			places = append(places, -1)
 		} else {
 			small = append(small, envelope[at:end]...)

@@ -1,7 +1,9 @@
 package stream
 
 import (
+	"bytes"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -63,5 +65,28 @@ func TestNewerFormatsAreRefusedWithASentence(t *testing.T) {
 	}
 	if _, err := ParseRecord(0, nil); !errors.Is(err, errTruncated) {
 		t.Errorf("an empty record: got %v, want that it is cut", err)
+	}
+}
+
+func TestWithoutAboveKeepsWhatALevelUnderstands(t *testing.T) {
+	e := NewEnvelope(nil)
+	commands := []Command{Touch{Name: "a"}, Delete{Name: "b"}}
+	for _, c := range commands {
+		e = AppendToEnvelope(e, c)
+	}
+	newer := append([]byte{0, 0, 0, 3}, 200, 1, 'a') // a command of a later version
+	at := len(e)
+	e = append(e, newer...)
+	e = AppendToEnvelope(e, commands[1])
+	RaiseLevel(e, Level+1)
+	small, places := WithoutAbove(e, LevelOldest)
+	if want := []int{0, 1, -1, 2}; !slices.Equal(places, want) || EnvelopeLevel(small) != LevelOldest {
+		t.Fatalf("got places %v and level %d, want %v and %d", places, EnvelopeLevel(small), want, LevelOldest)
+	}
+	if len(small) != len(e)-len(newer) || !bytes.Equal(small[1:at], e[1:at]) || EnvelopeLevel(e) != Level+1 {
+		t.Fatalf("of %x is left %x", e, small)
+	}
+	if _, places := WithoutAbove(e, LevelOldest-1); slices.Max(places) != -1 {
+		t.Fatalf("below the oldest level there is %v", places)
 	}
 }
