@@ -60,11 +60,12 @@ func newerProgram(t *testing.T) string {
 	return buildProgram(t, top, filepath.Join(dir, "mainstem"), "-overlay", overlay)
 }
 
-// buildProgram builds the program of a tree.
+// buildProgram builds the program of a tree, as make does, so that what it needs of
+// others' packages has been built already.
 func buildProgram(t *testing.T, top, to string, args ...string) string {
 	t.Helper()
 	began := time.Now()
-	cmd := exec.Command("go", append(append([]string{"build"}, args...), "-o", to, "./cmd/mainstem")...)
+	cmd := exec.Command("go", append(append([]string{"build", "-trimpath"}, args...), "-o", to, "./cmd/mainstem")...)
 	cmd.Dir = top
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
