@@ -51,6 +51,7 @@ type Config struct {
 	AdvertisePeer string // required: HOST:PORT by which others dial the peer port
 	AdvertiseHTTP string // HOST:PORT or URL of the client port, shown in status
 	Version       string // of this program, shown in status
+	Level         byte   // of what this program understands in the log; stream.Level
 
 	Join            []string // gossip addresses of others; this node's own is ignored
 	BootstrapExpect int      // 1
@@ -139,6 +140,9 @@ func (c Config) withDefaults() Config {
 		}
 	}
 	orInt(&c.BootstrapExpect, 1)
+	if c.Level == 0 {
+		c.Level = stream.Level
+	}
 	orInt(&c.MaxBatchBytes, 1<<20)
 	orInt(&c.MaxBatchCommands, 1000)
 	orTime(&c.SubmitTimeout, 10*time.Second)

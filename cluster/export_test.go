@@ -56,3 +56,13 @@ func (k *Keyring) RingKeys() (keys []string) {
 	}
 	return keys
 }
+
+// RefuseLevel asks whether an entry of some level would be proposed.
+func (n *Node) RefuseLevel(need byte) error { return n.refuseLevel(need) }
+
+// Told is the level of a node that tells this one.
+func Told(level byte) byte { return told(level) }
+
+// ForgetLevel makes this node believe that all members understand everything, until
+// it hears from one.
+func (n *Node) ForgetLevel() { n.levels.now.Store(255) }

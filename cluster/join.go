@@ -17,6 +17,7 @@ type joinRequest struct {
 	NodeID      string `json:"node_id"`
 	DirectoryID string `json:"directory_id"`
 	PeerAddr    string `json:"peer_addr"`
+	Level       byte   `json:"level"`
 	ClusterID   string `json:"cluster_id,omitempty"` // that it belonged to, if any
 	Hop         bool   `json:"hop,omitempty"`        // passed on by a member
 }
@@ -61,6 +62,9 @@ func (n *Node) admit(s *seat, clusterID string, q joinRequest) (joinReply, error
 	if _, ok := n.inTenure(s); !ok {
 		return joinReply{}, notProposed(ErrNoLeader)
 	}
+	if why := n.tooOld(q); why != "" {
+		return joinReply{}, &refusal{why}
+	}
 	servers, index := s.servers()
 	if old, known := findServer(servers, q.NodeID); known {
 		if err := n.mayReplace(old, q); err != nil {
@@ -100,7 +104,7 @@ func (n *Node) joinThrough(ctx context.Context, p Peer) error {
 	defer cancel()
 	id := n.identity()
 	reply, err := callJSON[joinReply](joinRequest{
-		NodeID: n.cfg.NodeID, DirectoryID: id.DirectoryID, PeerAddr: n.cfg.AdvertisePeer, ClusterID: id.ClusterID,
+		NodeID: n.cfg.NodeID, DirectoryID: id.DirectoryID, PeerAddr: n.cfg.AdvertisePeer, ClusterID: id.ClusterID, Level: n.cfg.Level,
 	}, func(body []byte) (frame, error) { return n.callAdmission(ctx, p, methodJoin, body) })
 	if err != nil {
 		return fmt.Errorf("join through node %q: %w", p.NodeID, err)

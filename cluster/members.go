@@ -179,6 +179,8 @@ func (n *Node) noteReport(r report) {
 	near := r.Applied+n.cfg.ReadyLagMax >= n.machine.Applied()
 	n.members.put(r, near)
 	n.judgeSpace()
+	n.agree(r.Agreed)
+	n.judgeLevel()
 	if r.GossipAddr != "" {
 		n.disco.Seed([]string{r.GossipAddr}) // gossip forgets a node that was away for long
 	}

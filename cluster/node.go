@@ -53,6 +53,7 @@ type Node struct {
 	grants     grants
 	tenure     tenure
 	space      space
+	levels     agreement
 	forwarded  load
 	applying   gate        // entries given to raft.Apply
 	suspicions chan string // leaders to be looked at; one waits at most
@@ -213,12 +214,18 @@ func (n *Node) takeSeat(clusterID string, founders []raft.Server, how string) er
 }
 
 // Submit puts a command into the log and returns what the machine made of it. A
-// *NoSpaceError refuses one that stream.Grows while a disk is full.
+// *NoSpaceError refuses one that stream.Grows while a disk is full, a *LevelError
+// one that a member's version does not understand.
 func (n *Node) Submit(ctx context.Context, c stream.Command) (stream.Result, error) {
+	return n.SubmitTimed(ctx, c, nil)
+}
+
+// refuse returns why a command cannot be taken, nil if it can.
+func (n *Node) refuse(c stream.Command) error {
 	if err := n.space.refuse(c); err != nil {
-		return stream.Result{}, err
+		return err
 	}
-	return n.proposer.submit(ctx, c, nil)
+	return n.refuseLevel(stream.LevelOf(c))
 }
 
 // batchesInFlight is one on a single node, where a second would only make both

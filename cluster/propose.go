@@ -35,6 +35,14 @@ func (n *Node) sendBatch(b *batch) {
 		if isNoSpace(err) && b.dropGrowth(err) {
 			continue
 		}
+		// Since it was submitted this node has heard of a member that is older.
+		if no := n.judgeEnvelope(b.envelope); no != nil {
+			if !b.dropAbove(no) {
+				n.finishBatch(b, nil, b.verdict(no))
+				return
+			}
+			continue
+		}
 		n.log.Debug("batch not answered", "leader", reign.ID, "err", err)
 		if why := n.giveUp(reign, deadline, err); why != nil {
 			n.finishBatch(b, nil, b.verdict(why))
@@ -124,6 +132,9 @@ func (n *Node) apply(s *seat, envelope []byte, commands int) ([]stream.Result, e
 	}
 	if err := n.space.refuseEnvelope(envelope); err != nil {
 		return nil, err
+	}
+	if err := n.refuseLevel(stream.EnvelopeLevel(envelope)); err != nil {
+		return nil, notProposed(err)
 	}
 	results, err := n.rounds.do(envelope)
 	if err == nil && commands >= 0 && len(results) != commands {

@@ -17,6 +17,8 @@ type report struct {
 	NodeID      string    `json:"node_id"`
 	DirectoryID string    `json:"directory_id"`
 	Version     string    `json:"version,omitempty"`
+	Level       byte      `json:"level"`  // of what it understands in the log
+	Agreed      byte      `json:"agreed"` // the highest level that all members had at one time
 	HTTPAddr    string    `json:"http_addr,omitempty"`
 	GossipAddr  string    `json:"gossip_addr,omitempty"`
 	Clock       time.Time `json:"clock"`
@@ -67,6 +69,7 @@ type Member struct {
 	PeerAddr  string `json:"peer_addr"`
 	HTTPAddr  string `json:"http_addr"`
 	Version   string `json:"version"`
+	Level     byte   `json:"level"` // of what it understands in the log; 0 while nothing is known
 	Voter     bool   `json:"voter"`
 	Leader    bool   `json:"leader"`
 	Reachable bool   `json:"reachable"` // from this node
@@ -114,13 +117,13 @@ func (n *Node) member(server raft.Server) Member {
 	m := Member{NodeID: string(server.ID), PeerAddr: string(server.Address), Voter: server.Suffrage == raft.Voter}
 	if m.NodeID == n.cfg.NodeID {
 		m.HTTPAddr, m.Version, m.Reachable, m.Applied = n.cfg.AdvertiseHTTP, n.cfg.Version, true, n.machine.Applied()
-		m.Disk = n.disk()
+		m.Level, m.Disk = n.cfg.Level, n.disk()
 		m.Damage = n.cfg.Health.Damage()
 		return m
 	}
 	if r, ok := n.members.get(m.NodeID); ok {
 		m.HTTPAddr, m.Version, m.Applied = r.HTTPAddr, r.Version, r.Applied
-		m.Disk = r.Disk
+		m.Level, m.Disk = r.Level, r.Disk
 		m.Damage, m.Note = r.Damage, r.Note
 		m.Reachable = n.members.fresh(r)
 	}
@@ -172,6 +175,8 @@ func (n *Node) ownReport() report {
 		NodeID:      n.cfg.NodeID,
 		DirectoryID: n.directoryID(),
 		Version:     n.cfg.Version,
+		Level:       n.cfg.Level,
+		Agreed:      byte(n.levels.agreed.Load()),
 		HTTPAddr:    n.cfg.AdvertiseHTTP,
 		GossipAddr:  n.disco.GossipAddr(),
 		Clock:       n.cfg.Now(),

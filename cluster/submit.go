@@ -22,7 +22,7 @@ type batch struct {
 	session  uint64 // its place among this node's batches; 0 until proposed
 	sequence uint64
 	doubt    error               // of an attempt whose fate is unknown
-	refusal  error               // of the commands that bring data, for want of space
+	refusal  error               // of the commands that were taken out: for want of space, or of a level
 	places   []int               // of the commands, once some were refused; -1 for those
 	riders   []trace.SpanContext // of the traced requests in it; see trace.go
 	span     trace.Span          // nil: not traced
@@ -49,10 +49,19 @@ func (b *batch) verdict(why error) error {
 // dropGrowth takes out the commands for which there is no space, and reports
 // whether others are left. What may have been proposed must stay as it is.
 func (b *batch) dropGrowth(why error) bool {
+	return b.drop(why, stream.WithoutGrowth)
+}
+
+// dropAbove takes out the commands that some member does not understand.
+func (b *batch) dropAbove(why *LevelError) bool {
+	return b.drop(why, func(envelope []byte) ([]byte, []int) { return stream.WithoutAbove(envelope, why.Has) })
+}
+
+func (b *batch) drop(why error, without func(envelope []byte) (small []byte, places []int)) bool {
 	if b.doubt != nil || b.places != nil {
 		return false
 	}
-	small, places := stream.WithoutGrowth(b.envelope)
+	small, places := without(b.envelope)
 	left := slices.Max(places) + 1
 	if left == 0 {
 		return false
@@ -172,6 +181,7 @@ func (p *proposer) add(ctx context.Context, buf *[]byte) (*batch, int, error) {
 		b.opened = time.Now()
 	}
 	b.envelope = append(b.envelope, body...)
+	stream.RaiseLevel(b.envelope, stream.EnvelopeLevel(encoded))
 	b.commands++
 	if p.traced {
 		b.ride(ctx)

@@ -15,7 +15,7 @@ type Note = func(stage string, took time.Duration)
 
 // SubmitTimed is Submit, and tells note of the stages once there is an answer.
 func (n *Node) SubmitTimed(ctx context.Context, c stream.Command, note Note) (stream.Result, error) {
-	if err := n.space.refuse(c); err != nil {
+	if err := n.refuse(c); err != nil {
 		return stream.Result{}, err
 	}
 	return n.proposer.submit(ctx, c, note)

@@ -119,7 +119,7 @@ func TestProducerStateIsAtomicWithItsData(t *testing.T) {
 
 func TestEntriesThatCannotBeDecodedStopTheNode(t *testing.T) {
 	newer := entry(2, epoch, stream.Touch{Name: "a"})
-	newer.Data[0] = stream.EnvelopeVersion + 1
+	newer.Data[0] = stream.Level + 1
 	unknown := entry(2, epoch, stream.Touch{Name: "a"})
 	unknown.Data[len(unknown.Data)-3] = 99
 	cut := entry(2, epoch, create("b", "b"), add("a", "data"))
@@ -129,7 +129,7 @@ func TestEntriesThatCannotBeDecodedStopTheNode(t *testing.T) {
 		says string
 	}{
 		"newer version":   {newer, "upgrade this node"},
-		"unknown command": {unknown, "unknown to this version"},
+		"unknown command": {unknown, "upgrade this node"},
 		"cut":             {cut, "truncated"},
 		"empty":           {&raft.Log{Index: 2, Term: 1}, "truncated"},
 	} {

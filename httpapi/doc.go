@@ -13,6 +13,9 @@
 //     and a detail with the words "outcome unknown";
 //   - one with the method InsufficientStorage() bool that returns true means that
 //     nothing was written for want of disk space: 507 and Retry-After;
+//   - one with the method UpgradeUnfinished() bool that returns true means that
+//     nothing was written because a member's version does not know what was asked
+//     for: 503 and Retry-After;
 //   - any other error, unless the client has left, means that nothing was
 //     written: 503 and Retry-After.
 //

@@ -73,6 +73,9 @@ type outcomeUnknown interface{ OutcomeUnknown() bool }
 // insufficientStorage is what errors are asked; see the package comment.
 type insufficientStorage interface{ InsufficientStorage() bool }
 
+// upgradeUnfinished is what errors are asked; see the package comment.
+type upgradeUnfinished interface{ UpgradeUnfinished() bool }
+
 // notWritten turns an error of the Writer into an answer.
 func notWritten(err error) error {
 	var unknown outcomeUnknown
@@ -84,6 +87,11 @@ func notWritten(err error) error {
 	if errors.As(err, &full) && full.InsufficientStorage() {
 		return &problem{answer: answer{http.StatusInsufficientStorage, codeUnavailable, "INSUFFICIENT_STORAGE"}, cause: err,
 			detail: "a node of the cluster has no disk space left for new data; nothing was written; reads and deletes go on, and writes do when space has been freed: " + pathStatus + " tells where it is missing"}
+	}
+	var mixed upgradeUnfinished
+	if errors.As(err, &mixed) && mixed.UpgradeUnfinished() {
+		return &problem{answer: answer{http.StatusServiceUnavailable, codeUnavailable, "UPGRADE_UNFINISHED"}, cause: err,
+			detail: "a node of the cluster runs a version that does not know this yet; nothing was written; try again when all nodes have been upgraded: " + pathStatus + " tells the level of each"}
 	}
 	return &problem{answer: answer{http.StatusServiceUnavailable, codeUnavailable, "NOT_WRITTEN"}, cause: err,
 		detail: "the cluster cannot write at the moment; nothing was written, try again"}

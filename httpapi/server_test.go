@@ -107,6 +107,23 @@ func TestWritesWithoutDiskSpaceAreRefused(t *testing.T) {
 	do(s, http.MethodPost, "/v1/stream/s", "x", "Content-Type", "text/plain").want(t, 503)
 }
 
+type mixed struct{ error }
+
+func (mixed) UpgradeUnfinished() bool { return true }
+
+func TestWhatAnOlderNodeDoesNotKnowIsRefused(t *testing.T) {
+	n := newNode(t)
+	n.submitErr = fmt.Errorf("submit: %w", mixed{errors.New("n2 understands level 2")})
+	s := n.serve(httpapi.Config{})
+	a := do(s, http.MethodPost, "/v1/stream/s", "x", "Content-Type", "text/plain")
+	a.want(t, 503, "Retry-After", "1", "Content-Type", "application/problem+json")
+	for _, part := range []string{`"reason":"UPGRADE_UNFINISHED"`, "nothing was written", "/v1/cluster/status"} {
+		if !strings.Contains(a.text(), part) {
+			t.Fatalf("got %s, want %s in it", a.text(), part)
+		}
+	}
+}
+
 type unknown struct{ error }
 
 func (unknown) OutcomeUnknown() bool { return true }

@@ -20,7 +20,8 @@ import (
 // checksums before it and the number. Numbers are big-endian. The checksums
 // protect the way; at rest pebble's own, one per block, do.
 const (
-	archiveMagic        = "msnap\x00\x00\x01"
+	archiveMagic        = archiveName + "\x01" // the last byte is the version
+	archiveName         = "msnap\x00\x00"
 	archiveFileOverhead = 2 + 8 + 4
 	archiveTrailerLen   = 2 + 4 + 4
 	archiveNameMax      = 255

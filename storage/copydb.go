@@ -44,7 +44,7 @@ func (e *Engine) openCopy(name string, p presence) (*copyDB, error) {
 	c := &copyDB{name: name, dir: dir, db: db}
 	g, err := loadGlobals(db)
 	if err != nil {
-		return nil, errors.Join(named("read globals", dir, err), db.Close())
+		return nil, errors.Join(named("read globals of "+dir, dir, err), db.Close())
 	}
 	c.globals.Store(&g)
 	c.persisted.Store(&g) // without a log of its own all that was found was flushed
@@ -59,7 +59,7 @@ func openError(dir string, err error) error {
 	refused := errors.As(err, &system) && system != syscall.ENOENT
 	switch {
 	case strings.Contains(err.Error(), "unknown format major version"):
-		return fmt.Errorf("open copy %s: %w: %w; upgrade this node", dir, ErrNewerFormat, err)
+		return fmt.Errorf("open copy %s: %w: %w; start the version that wrote it, or upgrade this node", dir, ErrNewerFormat, err)
 	case refused, strings.Contains(err.Error(), "lock held by"):
 		return fmt.Errorf("open copy %s: %w", dir, err)
 	case pebble.IsCorruptionError(err):

@@ -21,6 +21,8 @@ type Globals struct {
 }
 
 const (
+	// globalsVersion is that of all that the copy holds: raise it when a key or a
+	// value of it changes its meaning.
 	globalsVersion = 2 // since there is Stored
 	globalsLen     = 1 + 5*8
 )
@@ -41,7 +43,7 @@ func (g Globals) replicated() []byte {
 
 func parseGlobals(b []byte) (Globals, error) {
 	if len(b) > 0 && b[0] > globalsVersion {
-		return Globals{}, fmt.Errorf("the copy has version %d and this version reads %d: %w; upgrade this node", b[0], globalsVersion, ErrNewerFormat)
+		return Globals{}, fmt.Errorf("the copy has version %d and this version reads %d: %w; start the version that wrote it, or upgrade this node", b[0], globalsVersion, ErrNewerFormat)
 	}
 	if len(b) != globalsLen || b[0] != globalsVersion {
 		return Globals{}, fmt.Errorf("%w: globals of %d bytes", ErrCorrupt, len(b))

@@ -25,6 +25,11 @@ const (
 	compactionsMost  = 2
 )
 
+// copyFormat is pebble's own format. It is named, so that another version of pebble
+// does not change it unasked: a copy that has been raised cannot be read by the
+// version of mainstem before.
+const copyFormat = pebble.FormatValueSeparation
+
 // options returns pebble's options. The write-ahead log is off: the raft log is
 // that. File systems are compared by pebble, so that ours is a pointer. Values stay in the tables (no value separation): many tiny streams are
 // the common case.
@@ -34,7 +39,7 @@ func (e *Engine) options() *pebble.Options {
 		FS:                          &tableFS{e.cfg.FS, e.cfg.MayMerge, &e.waits},
 		Cache:                       e.cache,
 		DisableWAL:                  true,
-		FormatMajorVersion:          pebble.FormatNewest,
+		FormatMajorVersion:          copyFormat,
 		MemTableSize:                uint64(table),
 		MemTableStopWritesThreshold: tables,
 		L0CompactionThreshold:       l0Compaction,

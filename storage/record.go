@@ -139,7 +139,8 @@ type recordCodec struct {
 	first uint64
 }
 
-// codecID must change with the record's layout: raft-wal keeps it per segment.
+// codecID must change with the record's layout: raft-wal keeps it per segment. So
+// must formatVersion, which is in log.json and is refused with a sentence.
 const codecID = 1<<16 + 0x6d73
 
 func (c *recordCodec) ID() uint64 { return codecID }

@@ -9,7 +9,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// formatVersion is that of the data directory. A file with a higher one was
+// formatVersion is that of the data directory: of its small files, and of the log's
+// records, beside which one of them lies. A file with a higher one was
 // written by a newer version and is refused, never guessed at.
 const formatVersion = 1
 

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -40,6 +41,9 @@ func (u *unarchiver) run() error {
 	magic, err := u.take(len(archiveMagic))
 	if err != nil {
 		return err
+	}
+	if known := archiveMagic[len(archiveName)]; bytes.HasPrefix(magic, []byte(archiveName)) && magic[len(archiveName)] > known {
+		return fmt.Errorf("a snapshot has format %d and this version reads %d: %w; upgrade this node", magic[len(archiveName)], known, ErrNewerFormat)
 	}
 	if string(magic) != archiveMagic {
 		return fmt.Errorf("%w: it begins with %q; was it sent by another version?", errArchive, magic)

@@ -7,7 +7,7 @@ import (
 
 // bundleVersion is the first byte of an entry that holds several envelopes: those
 // that waited at the leader together, each of a node and session of its own. It is
-// no version that an envelope will ever have.
+// no level that an envelope will ever have.
 //
 //	version 1 | n × { length 4 | envelope }
 const bundleVersion = 0xb1

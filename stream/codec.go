@@ -68,7 +68,7 @@ func DecodeCommand(b []byte) (Command, error) {
 	case kindTrim:
 		c = d.trim(name)
 	default:
-		return nil, fmt.Errorf("stream: command kind %d is unknown to this version", k)
+		return nil, fmt.Errorf("stream: command kind %d is unknown to this version of mainstem; start the version that wrote it, or upgrade this node", k)
 	}
 	return c, d.done()
 }

@@ -112,7 +112,7 @@ func TestEnvelopeBytesAreGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	h, rest, err := ParseHeader(e)
-	if want := (Header{Version: EnvelopeVersion, At: 1896091200250, Session: 5, Sequence: 6, Floor: 4, Limits: Limits{7, 8}}); err != nil || h != want {
+	if want := (Header{Level: LevelOldest, At: 1896091200250, Session: 5, Sequence: 6, Floor: 4, Limits: Limits{7, 8}}); err != nil || h != want {
 		t.Fatalf("header %+v, %v; want %+v", h, err, want)
 	}
 	var got []Command
@@ -132,7 +132,7 @@ func TestEnvelopeBytesAreGolden(t *testing.T) {
 
 func TestEnvelopesOfOtherVersionsAreRefusedWithASentence(t *testing.T) {
 	e := AppendToEnvelope(NewEnvelope(nil), Delete{"a"})
-	e[0] = EnvelopeVersion + 1
+	e[0] = Level + 1
 	if _, _, err := ParseHeader(e); err == nil || !strings.Contains(err.Error(), "upgrade") {
 		t.Fatalf("a newer version: %v; want a sentence that says what to do", err)
 	}

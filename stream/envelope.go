@@ -6,17 +6,13 @@ import (
 	"fmt"
 )
 
-// EnvelopeVersion is the first byte of every envelope that this version makes. The
-// second has the limits.
-const EnvelopeVersion = 2
-
-// envelopeHeaderLen: version, shard, time, session, sequence, floor, limits.
+// envelopeHeaderLen: level, shard, time, session, sequence, floor, limits.
 const envelopeHeaderLen = 1 + 1 + 8 + 8 + 8 + 8 + 2*8
 
 // Header is the fixed part of an envelope: one batch of commands on its
 // way into the replicated log.
 type Header struct {
-	Version  byte
+	Level    byte   // that a node needs to understand all of it
 	Shard    byte   // always 0 while there is one log
 	At       Time   // stamped by the leader as it proposes
 	Session  uint64 // of the node that made the batch; 0 for none
@@ -29,7 +25,7 @@ type Header struct {
 // AppendToEnvelope, the session is set by Address, the time by Stamp and the limits
 // by Limit.
 func NewEnvelope(b []byte) []byte {
-	b = append(b, EnvelopeVersion, 0)
+	b = append(b, LevelOldest, 0)
 	return append(b, make([]byte, envelopeHeaderLen-2)...)
 }
 
@@ -46,6 +42,7 @@ func AppendToEnvelope(envelope []byte, c Command) []byte {
 	at := len(envelope)
 	envelope = append(envelope, 0, 0, 0, 0)
 	envelope = AppendCommand(envelope, c)
+	RaiseLevel(envelope, LevelOf(c))
 	binary.BigEndian.PutUint32(envelope[at:], uint32(len(envelope)-at-4))
 	return envelope
 }
@@ -86,7 +83,7 @@ func inEach(entry []byte, set func(envelope []byte)) error {
 }
 
 func inOne(envelope []byte, set func([]byte)) error {
-	if len(envelope) < envelopeHeaderLen || envelope[0] != EnvelopeVersion {
+	if len(envelope) < envelopeHeaderLen || unknownLevel(envelope[0]) {
 		return fmt.Errorf("stamp envelope: %w", errTruncated)
 	}
 	set(envelope)
@@ -99,11 +96,11 @@ func ParseHeader(envelope []byte) (h Header, commands []byte, err error) {
 	if len(envelope) < envelopeHeaderLen {
 		return Header{}, nil, fmt.Errorf("envelope: %w", errTruncated)
 	}
-	if envelope[0] != EnvelopeVersion {
-		return Header{}, nil, fmt.Errorf("envelope version %d is unknown to this version of mainstem, which reads version %d; upgrade this node", envelope[0], EnvelopeVersion)
+	if unknownLevel(envelope[0]) {
+		return Header{}, nil, fmt.Errorf("an envelope of level %d is unknown to this version of mainstem, which reads levels %d to %d; start the version that wrote it, or upgrade this node", envelope[0], LevelOldest, Level)
 	}
 	h = Header{
-		Version:  envelope[0],
+		Level:    envelope[0],
 		Shard:    envelope[1],
 		At:       Time(binary.BigEndian.Uint64(envelope[2:])),
 		Session:  binary.BigEndian.Uint64(envelope[10:]),
@@ -113,6 +110,8 @@ func ParseHeader(envelope []byte) (h Header, commands []byte, err error) {
 	}
 	return h, envelope[envelopeHeaderLen:], nil
 }
+
+func unknownLevel(l byte) bool { return l < LevelOldest || l > Level }
 
 // EnvelopeGrows reports that an envelope holds a command that Grows. One that
 // cannot be read counts as such.
@@ -138,11 +137,25 @@ func EnvelopeGrows(envelope []byte) bool {
 // each command has its place in that: -1 for none. The envelope must be one that
 // AppendToEnvelope made; it stays as it is.
 func WithoutGrowth(envelope []byte) (small []byte, places []int) {
+	return without(envelope, func(command []byte) bool { return kind(command[0]).grows() })
+}
+
+// WithoutAbove is WithoutGrowth for the commands that need more than a level.
+func WithoutAbove(envelope []byte, level byte) (small []byte, places []int) {
+	small, places = without(envelope, func(command []byte) bool {
+		c, err := DecodeCommand(command)
+		return err != nil || LevelOf(c) > level
+	})
+	small[0] = min(small[0], max(level, LevelOldest))
+	return small, places
+}
+
+func without(envelope []byte, drop func(command []byte) bool) (small []byte, places []int) {
 	small = bytes.Clone(envelope[:envelopeHeaderLen])
 	kept := 0
 	for at := envelopeHeaderLen; at < len(envelope); {
 		end := at + 4 + int(binary.BigEndian.Uint32(envelope[at:]))
-		if kind(envelope[at+4]).grows() {
+		if drop(envelope[at+4 : end]) {
 			places = append(places, -1)
 		} else {
 			small = append(small, envelope[at:end]...)

@@ -2,7 +2,6 @@ package stream
 
 import (
 	"encoding/binary"
-	"fmt"
 )
 
 // recordVersion is the first byte of a stored record.
@@ -65,7 +64,7 @@ func tableLen(messages []uint32) (n int) {
 func ParseRecord(start uint64, value []byte) (Record, error) {
 	d := decoder{b: value}
 	if v := d.byte(); v != recordVersion {
-		return Record{}, fmt.Errorf("record of version %d, this version reads %d", v, recordVersion)
+		return Record{}, unknownVersion("a record", v, recordVersion)
 	}
 	r := Record{Start: start, n: d.count(), first: Time(d.varint()), marks: d.b}
 	var data, tables uint64

@@ -2,7 +2,6 @@ package stream
 
 import (
 	"encoding/binary"
-	"fmt"
 )
 
 // stateVersion is the first byte of a stored State.
@@ -90,7 +89,7 @@ func (s *State) flags() (f byte) {
 func DecodeState(b []byte) (State, error) {
 	d := decoder{b: b}
 	if v := d.byte(); v != stateVersion {
-		return State{}, fmt.Errorf("stream state of version %d, this version reads %d", v, stateVersion)
+		return State{}, unknownVersion("the state of a stream", v, stateVersion)
 	}
 	flags := d.byte()
 	if flags&^stateFlagsKnown != 0 {

@@ -3,11 +3,21 @@ package stream
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 )
 
 // errTruncated is what every decoder of this package returns for bytes that it
 // did not write.
 var errTruncated = errors.New("stream: truncated or malformed encoding")
+
+// unknownVersion is for a version byte that this version does not know. Empty
+// input has the byte 0, which no version is.
+func unknownVersion(what string, v, known byte) error {
+	if v == 0 {
+		return errTruncated
+	}
+	return fmt.Errorf("%s of version %d is unknown to this version of mainstem, which reads version %d; start the version that wrote it, or upgrade this node", what, v, known)
+}
 
 // decoder reads the encodings of this package. After the first failure every
 // read returns zero values; done tells. Byte slices point into the input.

@@ -72,7 +72,7 @@ func DecodeCommand(b []byte) (Command, error) {
 	case kindPutKey:
 		return decode[PutKey](body)
 	}
-	return nil, fmt.Errorf("subs: command kind %d is unknown to this version", b[1])
+	return nil, fmt.Errorf("subs: command kind %d is unknown to this version of mainstem; start the version that wrote it, or upgrade this node", b[1])
 }
 
 func unknownVersion(v byte) error {

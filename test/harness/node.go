@@ -27,6 +27,7 @@ type Node struct {
 	Join       []string
 	Expect     int
 	Args       []string // more arguments of serve
+	Program    string   // that runs; "" for the one under test
 	LogPath    string
 	Wrap       []string // a program and its arguments that runs ours, such as strace
 	Bearer     string   // the key with which the harness asks the node about itself; "" for none
@@ -84,7 +85,11 @@ func (n *Node) Start() {
 	if n.Running() {
 		n.t.Fatalf("node %s runs already", n.ID)
 	}
-	line := append(append(append([]string{}, n.Wrap...), Binary(n.t)), n.ServeArgs()...)
+	program := n.Program
+	if program == "" {
+		program = Binary(n.t)
+	}
+	line := append(append(append([]string{}, n.Wrap...), program), n.ServeArgs()...)
 	p, err := StartProcess(n.LogPath, nil, line[0], line[1:]...)
 	if err != nil {
 		n.t.Fatalf("node %s: %v", n.ID, err)

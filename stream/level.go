@@ -1,0 +1,45 @@
+package stream
+
+// A level is how much of what enters the log a version of mainstem understands.
+// An envelope begins with the one that it needs, and no leader proposes one above
+// that of any member.
+const (
+	// LevelOldest is the lowest that this version works with. Level 1 had no limits
+	// in its envelopes, and was never released.
+	LevelOldest = 2
+	// Level is this version's own. Raise it with a command, a flag or a kind of
+	// result that the version before it does not know, and say in LevelOf what
+	// needs it.
+	Level = LevelOldest
+)
+
+// Since which level the parts of commands are understood. What is not here has
+// been since LevelOldest.
+const (
+	levelIfMatch   = LevelOldest
+	levelRetention = LevelOldest
+)
+
+// LevelOf is the level that a node needs to understand a command.
+func LevelOf(c Command) byte {
+	switch c := c.(type) {
+	case Append:
+		if c.IfMatch != nil {
+			return levelIfMatch
+		}
+	case Create:
+		if !c.Retention.IsNone() {
+			return levelRetention
+		}
+	case Trim:
+		return levelRetention
+	}
+	return LevelOldest
+}
+
+// EnvelopeLevel is the level that a node needs to understand an envelope, which
+// AppendToEnvelope keeps in its first byte.
+func EnvelopeLevel(envelope []byte) byte { return envelope[0] }
+
+// RaiseLevel is for a command that is added to an envelope as bytes.
+func RaiseLevel(envelope []byte, level byte) { envelope[0] = max(envelope[0], level) }
