@@ -46,6 +46,7 @@ func (n *node) letIn() (err error) {
 		return err
 	}
 	n.backups.handle(admin, mayChange)
+	n.newDiagnosis().handle(admin, mayChange)
 	var guard http.Handler = admin
 	if n.gate.Open() {
 		guard = guarded(n.gate, admin)

@@ -45,7 +45,7 @@ func rootCommand(in invocation) *cobra.Command {
 		SilenceUsage:  true,
 	}
 	root.SetFlagErrorFunc(explainFlag)
-	root.AddCommand(devCommand(in), serveCommand(in), versionCommand(), docsCommand(), clusterCommand(in), configCommand(in), authCommand(), streamCommand(in), exportCommand(in), importCommand(in), listAlias(in), healthCommand(in), recoverCommand(in), subscriptionsCommand(in), benchCommand(in), backupCommand(in), fsyncCommand())
+	root.AddCommand(devCommand(in), serveCommand(in), versionCommand(), docsCommand(), clusterCommand(in), configCommand(in), authCommand(), streamCommand(in), exportCommand(in), importCommand(in), listAlias(in), healthCommand(in), recoverCommand(in), subscriptionsCommand(in), benchCommand(in), backupCommand(in), fsyncCommand(), doctorCommand(in), debugCommand(in))
 	return root
 }
 

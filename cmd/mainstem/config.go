@@ -12,6 +12,7 @@ import (
 // table; a field that a command does not use keeps its default.
 type config struct {
 	notes []string // what should be written differently, for the log
+	told  toldSettings
 
 	server  serverConfig
 	storage storageConfig

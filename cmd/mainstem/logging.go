@@ -5,14 +5,16 @@ import (
 	"log/slog"
 )
 
-// newLogger writes to w what the settings ask for. The level was checked when
-// the settings were read.
-func newLogger(cfg logConfig, w io.Writer) *slog.Logger {
+// newLogger writes to w what the settings ask for, and to recent, as JSON, all from
+// info on: who asks for the last lines wants to know what happened, whatever the
+// log is told to say. The level was checked when the settings were read.
+func newLogger(cfg logConfig, w, recent io.Writer) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(cfg.level))
 	options := &slog.HandlerOptions{Level: level}
+	var told slog.Handler = slog.NewTextHandler(w, options)
 	if cfg.format == "json" {
-		return slog.New(slog.NewJSONHandler(w, options))
+		told = slog.NewJSONHandler(w, options)
 	}
-	return slog.New(slog.NewTextHandler(w, options))
+	return slog.New(slog.NewMultiHandler(told, slog.NewJSONHandler(recent, &slog.HandlerOptions{Level: slog.LevelInfo})))
 }

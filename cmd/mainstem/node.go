@@ -28,6 +28,7 @@ import (
 type node struct {
 	cfg     config
 	log     *slog.Logger
+	recent  *recentLog // of log
 	metrics *prometheus.Registry
 	tracer  trace.Tracer // nil: no traces
 	opened  stack        // closes what the steps opened

@@ -72,7 +72,8 @@ Create a stream, append to it, read it (with &live=sse: follow it):
 //	clients ──▶ frontDoor ──▶ httpapi ──Submit, Fence──▶ cluster ──raft──▶ fsm ──▶ storage
 //	                             └────────Info, Read, Wait────────────────▲
 func runNode(ctx context.Context, cfg config, in invocation, greet func(net.Addr)) (err error) {
-	n := &node{cfg: cfg, log: newLogger(cfg.log, in.stderr), metrics: newRegistry()}
+	n := &node{cfg: cfg, recent: &recentLog{}, metrics: newRegistry()}
+	n.log = newLogger(cfg.log, in.stderr, n.recent)
 	defer func() { err = errors.Join(err, n.close()) }()
 	if n.keys, err = newKeychain(cfg.tls, n.log, n.metrics); err != nil {
 		return err
