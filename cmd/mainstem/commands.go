@@ -60,7 +60,7 @@ func devCommand(in invocation) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return runDev(cmd.Context(), cfg.config, in)
+			return runDev(cmd.Context(), cfg.telling(), in)
 		},
 	}
 	addFlags(cmd, commandDev)
@@ -80,7 +80,7 @@ func serveCommand(in invocation) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return runServe(cmd.Context(), cfg.config, in)
+			return runServe(cmd.Context(), cfg.telling(), in)
 		},
 	}
 	addFlags(cmd, commandServe)

@@ -88,6 +88,13 @@ type toldSettings struct {
 	secrets  []string
 }
 
+// telling is the config of a node, which tells of it.
+func (l loaded) telling() config {
+	c := l.config
+	c.told = l.tell()
+	return c
+}
+
 // tell is what may be told of the settings, and what is to be hidden wherever it
 // turns up.
 func (l loaded) tell() toldSettings {

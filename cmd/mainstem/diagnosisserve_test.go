@@ -69,11 +69,11 @@ func secretive(t *testing.T) loaded {
 }
 
 func TestSecretsAreInNeitherSettingsNorLog(t *testing.T) {
-	l := secretive(t)
+	told := secretive(t).tell()
 	var recent recentLog
 	log := slog.New(slog.NewJSONHandler(&recent, nil))
 	log.Info(`refused tok"en-secret`, "header", "header-secret", "signing", "signing-secret-signing-secret-0123")
-	d := diagnosis{config: servedConfig{NodeID: "a", Settings: l.told.settings}, recent: &recent, secrets: l.told.hiding()}
+	d := diagnosis{config: servedConfig{NodeID: "a", Settings: told.settings}, recent: &recent, secrets: told.hiding()}
 	mux := http.NewServeMux()
 	d.handle(mux, func(*http.Request) string { return "" })
 	for path, want := range map[string]string{configPath: `"cluster.admin_token","value":"(hidden)"`, recentLogPath: `"header":"(hidden)"`} {

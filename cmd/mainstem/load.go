@@ -56,7 +56,6 @@ func load(command string, flags *pflag.FlagSet, environ []string) (loaded, error
 	for _, p := range l.validate(command, profile) {
 		errs = append(errs, phaseValidate.in(p))
 	}
-	l.config.told = l.tell()
 	return l, errors.Join(errs...)
 }
 
