@@ -133,6 +133,9 @@ func TestTheDoctorFindsEach(t *testing.T) {
 		"a certificate": {func(d *doctored) {
 			d.tell("b", fmt.Sprintf(`mainstem_certificate_expiry_timestamp_seconds{use="clients"} %d`, d.at.Add(5*24*time.Hour).Unix()))
 		}, []string{"warn certificates that b shows to clients ends at"}},
+		"a certificate of a day": {func(d *doctored) {
+			d.tell("b", fmt.Sprintf(`mainstem_certificate_expiry_timestamp_seconds{use="clients"} %d`, d.at.Add(24*time.Hour).Unix()))
+		}, []string{"bad certificates that b shows to clients ends at"}},
 		"an ended certificate": {func(d *doctored) {
 			d.tell("b", fmt.Sprintf(`mainstem_certificate_expiry_timestamp_seconds{use="clients"} %d`, d.at.Unix()-1))
 		}, []string{"bad certificates that b shows to clients ended at"}},
