@@ -63,7 +63,10 @@ func (n *Node) giveUp(reign reign, deadline time.Time, err error) error {
 		return err
 	case n.ctx.Err() != nil, n.proposer.shutting() && reign.ID == "":
 		return fmt.Errorf("%w (%w)", ErrClosing, err)
-	case !time.Now().Before(deadline):
+	case !time.Now().Add(leaderPause).Before(deadline): // what begins after it could not be certain
+		if errors.Is(err, ErrOutcomeUnknown) {
+			return err
+		}
 		return fmt.Errorf("%w (%w)", ErrNoLeader, err)
 	}
 	return nil
