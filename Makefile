@@ -8,7 +8,7 @@ FUZZTIME ?= 5s
 # What runs in this process; the battery drives the binary from outside.
 PRODUCT := $(shell $(GO) list ./... 2>/dev/null | grep -vx -e mainstem/test -e mainstem/test/harness)
 
-.PHONY: help build dev cluster docs check test test-short battery chaos deploy-test monitor-test image bench mutants fuzz clean
+.PHONY: help build dev cluster docs check test test-short battery chaos deploy-test monitor-test backup-test image bench mutants fuzz clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,7 +68,7 @@ mutants: build ## break the product on purpose and see that the tests notice; wr
 # In namespaces of its own, where they can be made: the ports of the API server and
 # the addresses of the pods are nobody else's. The first run builds the programs.
 ALONE := unshare --mount --net --pid --fork --mount-proc --kill-child --propagation private
-deploy-test: build monitor-test ## the Helm chart: what it renders, what checkers and an API server say of it, and a rollout by the real controllers
+deploy-test: build monitor-test backup-test ## the Helm chart: what it renders, what checkers and an API server say of it, and a rollout by the real controllers
 	$(GO) test -c -o bin/deploy.test ./test/deploy
 	@tools=$$(test/deploy/setup.sh) && cd test/deploy && \
 	  $$($(ALONE) true 2>/dev/null && echo $(ALONE) env MAINSTEM_DEPLOY_ALONE=1) \
@@ -80,6 +80,9 @@ monitor-test: build ## alerts, dashboard and metrics with a real Prometheus, the
 	@tools=$$(test/deploy/monitor/setup.sh) && cd test/deploy/monitor && \
 	  $$(unshare --mount --net --propagation private true 2>/dev/null && echo unshare --mount --net --propagation private) \
 	  env MAINSTEM_MONITOR=$$tools sh -c 'ip link set lo up 2>/dev/null; exec ../../../bin/monitor.test -test.timeout 15m -test.v'
+
+backup-test: build ## a gigabyte is backed up under load, damaged, verified and restored
+	MAINSTEM_BATTERY=1 MAINSTEM_BACKUP_MB=1024 $(GO) test -count=1 -timeout 20m -v -run '^TestABackupUnderLoadIsRestoredByteForByte$$' ./test
 
 image: ## the image mainstem:dev, by docker, podman or buildah; PARTS=host takes a binary built here
 	deploy/image.sh
