@@ -99,8 +99,13 @@ func (l *Load) Run(meanwhile func()) {
 	meanwhile()
 	cancel()
 	l.clients.Wait()
+	time.Sleep(trimsSettle)
 	l.readAll()
 }
+
+// trimsSettle is how long after the last append a stream may hold more than it is
+// to keep: a sweeper waits for the answer to a trim, and pauses if it gets none.
+const trimsSettle = 10 * time.Second
 
 func (l *Load) client() *client {
 	l.count++
