@@ -28,9 +28,11 @@ var arrows = map[string][]string{
 	"client":              {"stream"},
 	"recovery":            {"storage", "cluster"},
 	"backup":              {"stream", "storage"},
+	"objects":             {"backup"},
+	"doctor":              {"cluster", "peertls"}, // what members tell, not how they are asked
 	"httpapi":             {"stream", "subs", "auth"},
 	"embed":               {"stream", "storage", "fsm", "cluster", "httpapi"},
-	"cmd/mainstem":        {"stream", "subs", "storage", "fsm", "cluster", "deliver", "auth", "httpapi", "client", "scrub", "recovery", "backup", "lines", "bench", "fresh", "peertls"},
+	"cmd/mainstem":        {"stream", "subs", "storage", "fsm", "cluster", "deliver", "auth", "httpapi", "client", "scrub", "recovery", "backup", "objects", "doctor", "lines", "bench", "fresh", "peertls"},
 	"scrub":               {"stream", "storage"},
 	"lines":               {},
 	"fresh":               {},
@@ -55,6 +57,8 @@ var strangers = map[string][]string{
 	"fsm":      {"net", "net/http", "os", "github.com/labstack/echo/v4", "github.com/hashicorp/memberlist", "github.com/cockroachdb/pebble/v2"},
 	"cluster":  {"net/http", "os", "github.com/labstack/echo/v4", "github.com/cockroachdb/pebble/v2", "github.com/hashicorp/raft-wal", "github.com/hashicorp/raft-boltdb/v2"},
 	"backup":   {"net", "net/http", "log/slog", "github.com/hashicorp/raft", "github.com/cockroachdb/pebble/v2", "github.com/labstack/echo/v4", "github.com/hashicorp/memberlist"},
+	"objects":  {"net", "log/slog", "github.com/hashicorp/raft", "github.com/cockroachdb/pebble/v2", "github.com/labstack/echo/v4", "github.com/hashicorp/memberlist", "github.com/spf13/cobra"},
+	"doctor":   {"os", "io", "context", "net/http", "log/slog", "github.com/hashicorp/raft", "github.com/cockroachdb/pebble/v2", "github.com/labstack/echo/v4", "github.com/spf13/cobra"},
 	"recovery": {"os", "net", "net/http", "log/slog", "github.com/labstack/echo/v4", "github.com/hashicorp/memberlist"},
 	"auth":     {"github.com/labstack/echo/v4", "github.com/hashicorp/raft", "github.com/cockroachdb/pebble/v2", "github.com/hashicorp/memberlist"},
 	"scrub":    {"os", "net", "net/http", "github.com/hashicorp/raft", "github.com/hashicorp/memberlist", "github.com/labstack/echo/v4"},
@@ -170,8 +174,8 @@ func untidy(fset *token.FileSet, f *ast.File, dir string, funcMax int) (complain
 		case *ast.SelectorExpr:
 			x, ok := n.X.(*ast.Ident)
 			clock := ok && x.Name == "time" && (n.Sel.Name == "Now" || n.Sel.Name == "Since")
-			if clock && (dir == "stream" || dir == "subs" || dir == "fsm") {
-				complain(n.Pos(), "the clock comes in with the command, not from time."+n.Sel.Name)
+			if clock && (dir == "stream" || dir == "subs" || dir == "fsm" || dir == "doctor") {
+				complain(n.Pos(), "the clock comes in with the command or the examination, not from time."+n.Sel.Name)
 			}
 		}
 		return true

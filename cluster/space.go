@@ -32,6 +32,14 @@ type Disk struct {
 	BallastBytes int64     `json:"ballast_bytes"`
 }
 
+// String is the level of a disk and how much of it is free, for people.
+func (d Disk) String() string {
+	if d.Level == "" || d.TotalBytes == 0 {
+		return "(unknown)"
+	}
+	return fmt.Sprintf("%s, %d%% free", d.Level, 100*d.FreeBytes/d.TotalBytes)
+}
+
 // NoSpaceError means that voters of the cluster have no space for data. What was
 // submitted has certainly not been proposed, unless ErrOutcomeUnknown is wrapped
 // beside it.

@@ -18,26 +18,30 @@ import (
 	"golang.org/x/time/rate"
 
 	"mainstem/backup"
+	"mainstem/objects"
 	"mainstem/storage"
 )
 
 // backuper is the part of the command line that makes backups and reads them.
 type backuper struct {
 	asker
-	in      io.Reader
-	environ []string
-	bars    *streamer // shows progress
-	id      string    // "" is the last backup
+	places objects.Config
+	bars   *streamer // shows progress
+	id     string    // "" is the last backup
 
 	full, local bool
 	perSecond   int64
 }
 
 func backupCommand(in invocation) *cobra.Command {
-	b := &backuper{asker: asker{token: variable(in.environ, adminTokenName), out: in.stdout}, in: in.stdin, environ: in.environ, bars: &streamer{notes: in.stderr}}
+	b := &backuper{
+		asker:  asker{token: variable(in.environ, adminTokenName), out: in.stdout},
+		places: objects.Config{Stdin: in.stdin, Stdout: in.stdout, AzureConnection: variable(in.environ, objects.AzureVariable)},
+		bars:   &streamer{notes: in.stderr},
+	}
 	cmd := &cobra.Command{
 		Use: "backup", Short: "Make backups of a cluster, check them, and restore them",
-		Long: "Make backups of a running cluster, check them, and restore them into a new cluster or beside live streams.\n" + whereDoc,
+		Long: "Make backups of a running cluster, check them, and restore them into a new cluster or beside live streams.\n" + objects.Where,
 	}
 	cmd.PersistentFlags().BoolVar(&b.asJSON, "json", false, "print what was done as JSON")
 	cmd.PersistentFlags().BoolVarP(&b.bars.quiet, "quiet", "q", false, "no progress, and no word of what was done")
@@ -49,7 +53,7 @@ func (b *backuper) createCommand(environ []string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "create WHERE", Short: "Make a backup of a running node's copy, and of what is new since the last one",
 		Long: "Make a backup of all that the cluster had acknowledged when the command began, read from one node while it serves.\n" +
-			"A directory in which there is a backup of the same cluster gets what is new since; that one must be kept then.\n" + whereDoc + "\n" +
+			"A directory in which there is a backup of the same cluster gets what is new since; that one must be kept then.\n" + objects.Where + "\n" +
 			"Keep it as safe as the data: the keys that sign webhooks are in it. Ask a follower to spare the leader.",
 		Example: "  mainstem backup create --url http://10.0.0.2:4437 /backups/main\n  mainstem backup create - | ssh elsewhere 'cat > main.tar'",
 		Args:    words(1, 1),
@@ -71,7 +75,7 @@ func (b *backuper) create(ctx context.Context, where string) (err error) {
 	if b.perSecond != 0 && b.perSecond < minBackupRate {
 		return phaseLoad.in(fmt.Errorf("--bytes-per-second %d: use %d or more, or 0", b.perSecond, minBackupRate))
 	}
-	bucket, err := openForWriting(where, b.environ, b.out)
+	bucket, err := objects.OpenForWriting(where, b.places)
 	if err != nil {
 		return fmt.Errorf("open %s: %w", where, err)
 	}
@@ -80,7 +84,7 @@ func (b *backuper) create(ctx context.Context, where string) (err error) {
 		Full: b.full, Progress: func(received, _ int64) { bar.set(received) }, Note: b.note,
 	})
 	bar.end()
-	if err = errors.Join(err, bucket.end(err == nil)); err != nil {
+	if err = errors.Join(err, bucket.End(err == nil)); err != nil {
 		return err
 	}
 	body, err := json.Marshal(storage.LastBackup{ID: m.ID, Index: m.Index, TakenAt: m.TakenAt})
@@ -188,13 +192,13 @@ func (s *slowReader) Read(p []byte) (int, error) {
 
 func (b *backuper) listCommand() *cobra.Command {
 	return &cobra.Command{Use: "list WHERE", Short: "List the backups in a place, and what was interrupted", Args: words(1, 1),
-		Long: "List the backups in a place, and what was interrupted.\n" + whereDoc,
+		Long: "List the backups in a place, and what was interrupted.\n" + objects.Where,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			bucket, err := openForReading(args[0], b.environ, b.in)
+			bucket, err := objects.OpenForReading(args[0], b.places)
 			if err != nil {
 				return fmt.Errorf("open %s: %w", args[0], err)
 			}
-			defer func() { err = errors.Join(err, bucket.end(err == nil)) }()
+			defer func() { err = errors.Join(err, bucket.End(err == nil)) }()
 			list, unsound, err := backup.List(cmd.Context(), bucket)
 			if err != nil {
 				return err
@@ -220,7 +224,7 @@ func (b *backuper) listCommand() *cobra.Command {
 
 func (b *backuper) verifyCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "verify WHERE", Short: "Read a backup and all that it stands on, and say what is damaged", Args: words(1, 1),
-		Long: "Read a backup and all that it stands on to the last byte, and go through it as a restore would. A damaged file is named.\n" + whereDoc,
+		Long: "Read a backup and all that it stands on to the last byte, and go through it as a restore would. A damaged file is named.\n" + objects.Where,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return b.withChain(cmd.Context(), args[0], func(c *backup.Chain) error {
 				bar := b.bars.progress(c.Bytes(), 0)
@@ -242,11 +246,11 @@ func (b *backuper) idFlag(cmd *cobra.Command) {
 
 // withChain opens a backup and all that it stands on.
 func (b *backuper) withChain(ctx context.Context, where string, use func(*backup.Chain) error) (err error) {
-	bucket, err := openForReading(where, b.environ, b.in)
+	bucket, err := objects.OpenForReading(where, b.places)
 	if err != nil {
 		return fmt.Errorf("open %s: %w", where, err)
 	}
-	defer func() { err = errors.Join(err, bucket.end(err == nil)) }()
+	defer func() { err = errors.Join(err, bucket.End(err == nil)) }()
 	chain, err := backup.Load(ctx, bucket, b.id)
 	if err != nil {
 		return err

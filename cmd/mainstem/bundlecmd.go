@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"mainstem/doctor"
 )
 
 const (
@@ -118,13 +120,13 @@ func (b *bundler) write(ctx context.Context, to io.Writer) error {
 	z := gzip.NewWriter(to)
 	p := &packer{tar: tar.NewWriter(z), at: b.now().UTC()}
 	b.note("asking the members")
-	x := examination{at: b.now(), members: b.examine(ctx)}
-	all := x.findings()
-	if _, err := p.addJSON("doctor.json", map[string]any{"level": worst(all), "findings": all}); err != nil {
+	x := doctor.Examination{At: b.now(), Members: b.examine(ctx), TokenVariable: adminTokenName}
+	all := x.Findings()
+	if _, err := p.addJSON("doctor.json", map[string]any{"level": doctor.Worst(all), "findings": all}); err != nil {
 		return err
 	}
 	m := bundleManifest{Format: bundleFormat, Version: buildVersion(), MadeAt: p.at}
-	for i, e := range x.members {
+	for i, e := range x.Members {
 		member, err := b.member(ctx, p, i, e)
 		if err != nil {
 			return err
@@ -168,23 +170,23 @@ func (b *bundler) pages() []page {
 }
 
 // member writes what one member has to tell. Only an error of the file is one.
-func (b *bundler) member(ctx context.Context, p *packer, at int, e examined) (bundleMember, error) {
-	m := bundleMember{NodeID: e.id, URL: e.url, Files: []bundledFile{}, Missing: []missingFile{}}
+func (b *bundler) member(ctx context.Context, p *packer, at int, e doctor.Member) (bundleMember, error) {
+	m := bundleMember{NodeID: e.ID, URL: e.URL, Files: []bundledFile{}, Missing: []missingFile{}}
 	dir := fmt.Sprintf("nodes/%d", at+1)
-	if nodeIDForm.MatchString(e.id) { // a server that is not ours may say anything
-		dir = "nodes/" + e.id
+	if nodeIDForm.MatchString(e.ID) { // a server that is not ours may say anything
+		dir = "nodes/" + e.ID
 	}
 	var answer *refusedError
-	if e.err != nil {
-		m.Error = e.err.Error()
-		b.note(fmt.Sprintf("%s does not answer: %v", e.name(), e.err))
-		if !errors.As(e.err, &answer) { // nothing there answers; one that starts says at least that
+	if e.Err != nil {
+		m.Error = e.Err.Error()
+		b.note(fmt.Sprintf("%s does not answer: %v", e.Name(), e.Err))
+		if !errors.As(e.Err, &answer) { // nothing there answers; one that starts says at least that
 			return m, nil
 		}
 	}
 	for _, page := range b.pages() {
-		b.note(e.name() + ": " + page.name)
-		body, err := b.fetch(ctx, e.url, page.path, cmp.Or(page.within, examineTimeout))
+		b.note(e.Name() + ": " + page.name)
+		body, err := b.fetch(ctx, e.URL, page.path, cmp.Or(page.within, examineTimeout))
 		if err != nil && !(page.any && errors.As(err, &answer)) {
 			m.Missing = append(m.Missing, missingFile{Name: page.name, Error: err.Error()})
 			continue

@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"mainstem/doctor"
 )
 
 // askMain runs one command line to its end.
@@ -27,14 +29,14 @@ func askMain(t *testing.T, environ []string, args ...string) (code int, stdout, 
 
 // examinedBy is what the doctor printed as JSON.
 type examinedBy struct {
-	Level    level
-	Findings []finding
+	Level    doctor.Level
+	Findings []doctor.Finding
 }
 
-func (e examinedBy) find(check, node string) (finding, bool) {
-	i := slices.IndexFunc(e.Findings, func(f finding) bool { return f.Check == check && f.Node == node })
+func (e examinedBy) find(check, node string) (doctor.Finding, bool) {
+	i := slices.IndexFunc(e.Findings, func(f doctor.Finding) bool { return f.Check == check && f.Node == node })
 	if i < 0 {
-		return finding{}, false
+		return doctor.Finding{}, false
 	}
 	return e.Findings[i], true
 }
@@ -48,7 +50,7 @@ func doctorSays(t *testing.T, environ []string, wantCode int, args ...string) (e
 	return e
 }
 
-func (e examinedBy) want(t *testing.T, check, node string, l level, words string) {
+func (e examinedBy) want(t *testing.T, check, node string, l doctor.Level, words string) {
 	t.Helper()
 	if f, found := e.find(check, node); !found || f.Level != l || !strings.Contains(f.What, words) {
 		t.Errorf("%s %s: got %+v, want %s with %q; of %+v", check, node, f, l, words, e.Findings)
@@ -89,18 +91,18 @@ func TestTheDoctorAndABundleOfThreeNodes(t *testing.T) {
 		return code == 0 && strings.Contains(out, "1 more of 3 voters may fail") && strings.Contains(out, "the clocks differ by")
 	})
 	e := doctorSays(t, token, 1, "--url", urls, "--data-dir", t.TempDir())
-	e.want(t, "answers", "", levelOK, "every member answers")
-	e.want(t, "bootstrap-expect", "", levelWarn, "1 on c; 2 on a, b")
-	e.want(t, "backup", "", levelWarn, "no backup")
-	e.want(t, "settings", "", levelOK, "tells its settings")
-	e.want(t, "peer encryption", "", levelOK, "")
+	e.want(t, "answers", "", doctor.OK, "every member answers")
+	e.want(t, "bootstrap-expect", "", doctor.Warn, "1 on c; 2 on a, b")
+	e.want(t, "backup", "", doctor.Warn, "no backup")
+	e.want(t, "settings", "", doctor.OK, "tells its settings")
+	e.want(t, "peer encryption", "", doctor.OK, "")
 	if _, found := e.find("data directory", ""); !found {
 		t.Errorf("no word of the directory in %+v", e.Findings)
 	}
 
 	refused := doctorSays(t, nil, 1, "--url", admins[0])
-	refused.want(t, "answers", "http://"+admins[0], levelWarn, "401")
-	refused.want(t, "tolerance", "", levelBad, "nobody answered")
+	refused.want(t, "answers", "http://"+admins[0], doctor.Warn, "401")
+	refused.want(t, "tolerance", "", doctor.Bad, "nobody answered")
 
 	nodes[2].signal()
 	nodes[2].exit()
@@ -109,11 +111,11 @@ func TestTheDoctorAndABundleOfThreeNodes(t *testing.T) {
 		return strings.Contains(out, "0 more of 3 voters may fail")
 	})
 	e = doctorSays(t, token, 1, "--url", urls, "--fail-on", "bad")
-	e.want(t, "answers", "c", levelBad, "c does not answer")
-	e.want(t, "tolerance", "", levelBad, "0 more of 3")
+	e.want(t, "answers", "c", doctor.Bad, "c does not answer")
+	e.want(t, "tolerance", "", doctor.Bad, "0 more of 3")
 	one := doctorSays(t, token, 1, "--url", admins[0])
-	one.want(t, "answers", "b", levelWarn, "server.admin_address")
-	one.want(t, "answers", "c", levelBad, "c does not answer")
+	one.want(t, "answers", "b", doctor.Warn, "server.admin_address")
+	one.want(t, "answers", "c", doctor.Bad, "c does not answer")
 	bundleOfTheRest(t, token, urls)
 }
 

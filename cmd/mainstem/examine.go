@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -14,12 +13,10 @@ import (
 	"strings"
 	"time"
 
-	dto "github.com/prometheus/client_model/go"
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
 	"golang.org/x/sync/errgroup"
 
 	"mainstem/cluster"
+	"mainstem/doctor"
 )
 
 const (
@@ -35,61 +32,54 @@ type examiner struct {
 	token string   // "" for none
 }
 
-// examined is what one member answered. Where it did not, the error says so.
-type examined struct {
-	id  string // "" when nobody knows it
-	url string // "" when nobody knows it
-
-	err       error // of its status: it counts as not answering
-	status    cluster.Status
-	metrics   map[string]*dto.MetricFamily
-	settings  map[string]string // by key; nil when they were not told
-	configErr error
-}
-
-func (e examined) answers() bool { return e.err == nil }
-
-// name is the member for people.
-func (e examined) name() string { return cmp.Or(e.id, e.url) }
-
 // examine asks the nodes that were named, and then the members that those know of.
 // The result is sorted by node id; each node is in it once.
-func (x examiner) examine(ctx context.Context) []examined {
+func (x examiner) examine(ctx context.Context) []doctor.Member {
 	named := x.askAll(ctx, x.urls, nil)
 	known := map[string]bool{}
-	var all []examined
+	var all []doctor.Member
 	for _, e := range named {
-		if e.answers() && known[e.id] {
+		if e.Answers() && known[e.ID] {
 			continue // one node by two names
 		}
-		known[e.id] = e.answers()
+		known[e.ID] = e.Answers()
 		all = append(all, e)
 	}
 	urls, ids := x.others(all)
 	all = append(all, x.askAll(ctx, urls, ids)...)
 	all = withoutNameless(all)
-	slices.SortStableFunc(all, func(a, b examined) int { return cmp.Compare(a.name(), b.name()) })
+	for i := range all {
+		all[i].Refused = refused(all[i].Err)
+	}
+	slices.SortStableFunc(all, func(a, b doctor.Member) int { return cmp.Compare(a.Name(), b.Name()) })
 	return all
+}
+
+// refused reports whether an error is an answer by which a node is there, and does
+// not tell us how it is.
+func refused(err error) bool {
+	var answer *refusedError
+	return errors.As(err, &answer) && answer.status < http.StatusInternalServerError
 }
 
 // withoutNameless joins those that were named and did not answer with the members
 // that they are: by their address, by their host if only one member is there, or
 // because no other is left.
-func withoutNameless(all []examined) (out []examined) {
-	var silent []*examined // members that did not answer and were not named
+func withoutNameless(all []doctor.Member) (out []doctor.Member) {
+	var silent []*doctor.Member // members that did not answer and were not named
 	nameless := 0
 	for i := range all {
-		if all[i].id == "" {
+		if all[i].ID == "" {
 			nameless++
-		} else if !all[i].answers() {
+		} else if !all[i].Answers() {
 			silent = append(silent, &all[i])
 		}
 	}
 	for _, e := range all {
-		if e.id != "" {
+		if e.ID != "" {
 			continue
 		}
-		at := whoIsAt(e.url, silent)
+		at := whoIsAt(e.URL, silent)
 		if at < 0 && nameless == 1 && len(silent) == 1 {
 			at = 0
 		}
@@ -98,12 +88,12 @@ func withoutNameless(all []examined) (out []examined) {
 			continue
 		}
 		m := silent[at]
-		if silent = slices.Delete(silent, at, at+1); m.url != e.url {
-			m.url, m.err = e.url, fmt.Errorf("%w; nor at the address that the others know: %w", e.err, m.err)
+		if silent = slices.Delete(silent, at, at+1); m.URL != e.URL {
+			m.URL, m.Err = e.URL, fmt.Errorf("%w; nor at the address that the others know: %w", e.Err, m.Err)
 		}
 	}
 	for _, e := range all {
-		if e.id != "" {
+		if e.ID != "" {
 			out = append(out, e)
 		}
 	}
@@ -111,12 +101,12 @@ func withoutNameless(all []examined) (out []examined) {
 }
 
 // whoIsAt is the place of the one member with that address, -1 if none can be told.
-func whoIsAt(address string, members []*examined) int {
+func whoIsAt(address string, members []*doctor.Member) int {
 	host, name := hostOf(address)
-	if i := slices.IndexFunc(members, func(e *examined) bool { h, _ := hostOf(e.url); return h == host }); i >= 0 {
+	if i := slices.IndexFunc(members, func(e *doctor.Member) bool { h, _ := hostOf(e.URL); return h == host }); i >= 0 {
 		return i
 	}
-	sameName := func(e *examined) bool { _, n := hostOf(e.url); return n == name }
+	sameName := func(e *doctor.Member) bool { _, n := hostOf(e.URL); return n == name }
 	i := slices.IndexFunc(members, sameName)
 	if i >= 0 && slices.IndexFunc(members[i+1:], sameName) >= 0 {
 		return -1
@@ -135,18 +125,18 @@ func hostOf(address string) (host, name string) {
 
 // others are the members that were not named, as those that answered know them.
 // They are reached as the named ones are: with TLS or without.
-func (x examiner) others(all []examined) (urls, ids []string) {
+func (x examiner) others(all []doctor.Member) (urls, ids []string) {
 	seen := map[string]bool{}
 	scheme := ""
 	for _, e := range all {
-		if e.answers() {
-			seen[e.id] = true
-			scheme = cmp.Or(scheme, strings.SplitN(e.url, "://", 2)[0])
+		if e.Answers() {
+			seen[e.ID] = true
+			scheme = cmp.Or(scheme, strings.SplitN(e.URL, "://", 2)[0])
 		}
 	}
 	addresses := map[string]string{}
 	for _, e := range all {
-		for _, m := range e.status.Members {
+		for _, m := range e.Status.Members {
 			if !seen[m.NodeID] && (addresses[m.NodeID] == "" || m.HTTPAddr != "") {
 				addresses[m.NodeID] = m.HTTPAddr
 			}
@@ -166,8 +156,8 @@ func (x examiner) others(all []examined) (urls, ids []string) {
 }
 
 // askAll asks several nodes at once. ids, if given, are who they are expected to be.
-func (x examiner) askAll(ctx context.Context, urls, ids []string) []examined {
-	out := make([]examined, len(urls))
+func (x examiner) askAll(ctx context.Context, urls, ids []string) []doctor.Member {
+	out := make([]doctor.Member, len(urls))
 	var g errgroup.Group
 	g.SetLimit(examineAtOnce)
 	for i, address := range urls {
@@ -184,50 +174,43 @@ func (x examiner) askAll(ctx context.Context, urls, ids []string) []examined {
 	return out
 }
 
-func (x examiner) askOne(ctx context.Context, address, id string) examined {
-	e := examined{id: id, url: address}
+func (x examiner) askOne(ctx context.Context, address, id string) doctor.Member {
+	e := doctor.Member{ID: id, URL: address}
 	if address == "" {
-		e.err = errors.New("no member that answers knows its address")
+		e.Err = errors.New("no member that answers knows its address")
 		return e
 	}
 	body, err := x.fetch(ctx, address, statusPath, examineTimeout)
 	if err == nil {
-		err = json.Unmarshal(body, &e.status)
+		err = json.Unmarshal(body, &e.Status)
 	}
 	switch {
 	case err != nil:
-		e.err = err
+		e.Err = err
 		return e
-	case e.status.NodeID == "":
-		e.err = fmt.Errorf("%s answers, but not as a node of Mainstem", address)
+	case e.Status.NodeID == "":
+		e.Err = fmt.Errorf("%s answers, but not as a node of Mainstem", address)
 		return e
-	case id != "" && e.status.NodeID != id:
-		e.err = fmt.Errorf("at its address %s node %s answers", address, e.status.NodeID)
-		e.status = cluster.Status{}
+	case id != "" && e.Status.NodeID != id:
+		e.Err = fmt.Errorf("at its address %s node %s answers", address, e.Status.NodeID)
+		e.Status = cluster.Status{}
 		return e
 	}
-	e.id = e.status.NodeID
+	e.ID = e.Status.NodeID
 	if body, err := x.fetch(ctx, address, metricsPath, examineTimeout); err == nil {
-		e.metrics = parseMetrics(body)
+		e.Metrics = doctor.ParseMetrics(body)
 	}
 	var c servedConfig
-	if body, e.configErr = x.fetch(ctx, address, configPath, examineTimeout); e.configErr == nil {
-		e.configErr = json.Unmarshal(body, &c)
+	if body, e.SettingsErr = x.fetch(ctx, address, configPath, examineTimeout); e.SettingsErr == nil {
+		e.SettingsErr = json.Unmarshal(body, &c)
 	}
-	if e.configErr == nil {
-		e.settings = map[string]string{}
+	if e.SettingsErr == nil {
+		e.Settings = map[string]string{}
 		for _, s := range c.Settings {
-			e.settings[s.Key] = s.Value
+			e.Settings[s.Key] = s.Value
 		}
 	}
 	return e
-}
-
-// parseMetrics keeps what could be read.
-func parseMetrics(page []byte) map[string]*dto.MetricFamily {
-	parser := expfmt.NewTextParser(model.LegacyValidation)
-	families, _ := parser.TextToMetricFamilies(bytes.NewReader(page))
-	return families
 }
 
 // fetch asks for one page. An error that is an answer is a *refusedError.
@@ -264,62 +247,4 @@ func asURL(address string) string {
 		return "http://" + address
 	}
 	return address
-}
-
-// gauge is the sum of a metric's samples that have a label, or of all. It reports
-// whether there are any.
-func (e examined) gauge(name string, labels ...string) (sum float64, known bool) {
-	for _, m := range e.metrics[name].GetMetric() {
-		if hasLabels(m, labels) {
-			sum += valueOf(m)
-			known = true
-		}
-	}
-	return sum, known
-}
-
-// valueOf is the one number of a sample, whichever kind its page says it is.
-func valueOf(m *dto.Metric) float64 {
-	return m.GetGauge().GetValue() + m.GetCounter().GetValue() + m.GetUntyped().GetValue()
-}
-
-// byLabel is each sample of a metric by one of its labels.
-func (e examined) byLabel(name, label string) map[string]float64 {
-	out := map[string]float64{}
-	for _, m := range e.metrics[name].GetMetric() {
-		for _, l := range m.GetLabel() {
-			if l.GetName() == label {
-				out[l.GetValue()] = valueOf(m)
-			}
-		}
-	}
-	return out
-}
-
-// within is a bound below which a share of a histogram's samples are, and how many
-// there are in all. The bound is infinite where the histogram ends before.
-func (e examined) within(share float64, name string, labels ...string) (bound float64, count uint64) {
-	for _, m := range e.metrics[name].GetMetric() {
-		if !hasLabels(m, labels) {
-			continue
-		}
-		h := m.GetHistogram()
-		count = h.GetSampleCount()
-		for _, b := range h.GetBucket() {
-			if bound = b.GetUpperBound(); float64(b.GetCumulativeCount()) >= share*float64(count) {
-				break
-			}
-		}
-		return bound, count
-	}
-	return 0, 0
-}
-
-func hasLabels(m *dto.Metric, pairs []string) bool {
-	for i := 0; i+1 < len(pairs); i += 2 {
-		if !slices.ContainsFunc(m.GetLabel(), func(l *dto.LabelPair) bool { return l.GetName() == pairs[i] && l.GetValue() == pairs[i+1] }) {
-			return false
-		}
-	}
-	return true
 }

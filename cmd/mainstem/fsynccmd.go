@@ -10,6 +10,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/spf13/cobra"
 
+	"mainstem/doctor"
 	"mainstem/storage"
 )
 
@@ -17,12 +18,6 @@ const (
 	fsyncTestFor   = 10 * time.Second
 	fsyncTestBytes = 4 << 10 // a small entry of the log
 	fsyncFileBytes = 64 << 20
-	fsyncWorst     = time.Minute
-
-	// What a disk may take. An append waits for two of them in a cluster: the
-	// leader's, and a follower's.
-	fsyncGood = 10 * time.Millisecond  // of 99 %
-	fsyncBad  = 100 * time.Millisecond // of 99 %: half of a fast election's patience
 )
 
 // fsyncCommand measures a disk as the log uses it.
@@ -42,7 +37,7 @@ func fsyncCommand() *cobra.Command {
 				return fmt.Errorf("measure %s: %w", args[0], err)
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), latencies(took))
-			sentence, ok := judgeFsync(took)
+			sentence, ok := doctor.JudgeFsync(took)
 			if !ok {
 				return errors.New(sentence)
 			}
@@ -65,7 +60,7 @@ func measureFsync(ctx context.Context, dir string, d time.Duration) (took *hdrhi
 	if err := fillFile(f); err != nil {
 		return nil, err
 	}
-	took = hdrhistogram.New(1, fsyncWorst.Microseconds(), 3)
+	took = hdrhistogram.New(1, doctor.FsyncWorst.Microseconds(), 3)
 	entry := make([]byte, fsyncTestBytes)
 	for at, end := int64(0), time.Now().Add(d); time.Now().Before(end) && ctx.Err() == nil; at = (at + fsyncTestBytes) % fsyncFileBytes {
 		begun := time.Now()
@@ -76,7 +71,7 @@ func measureFsync(ctx context.Context, dir string, d time.Duration) (took *hdrhi
 		if err := storage.SyncWritten(f); err != nil {
 			return nil, err
 		}
-		if err := took.RecordValue(min(time.Since(begun), fsyncWorst).Microseconds()); err != nil {
+		if err := took.RecordValue(min(time.Since(begun), doctor.FsyncWorst).Microseconds()); err != nil {
 			return nil, err
 		}
 	}
@@ -100,16 +95,4 @@ func latencies(h *hdrhistogram.Histogram) string {
 	at := func(q float64) time.Duration { return time.Duration(h.ValueAtQuantile(q)) * time.Microsecond }
 	return fmt.Sprintf("%d writes of %d bytes, each on the disk before the next: 50 %% within %s, 90 %% %s, 99 %% %s, 99.9 %% %s, the slowest %s",
 		h.TotalCount(), fsyncTestBytes, at(50), at(90), at(99), at(99.9), time.Duration(h.Max())*time.Microsecond)
-}
-
-// judgeFsync says what the figures mean, and whether a node can live with them.
-func judgeFsync(h *hdrhistogram.Histogram) (sentence string, ok bool) {
-	p99 := time.Duration(h.ValueAtQuantile(99)) * time.Microsecond
-	switch {
-	case p99 <= fsyncGood:
-		return "good: such a disk does not hold appends back", true
-	case p99 <= fsyncBad:
-		return fmt.Sprintf("slow: an append in a cluster waits for two such writes, some %s in one of a hundred cases; a local SSD, or a volume with more operations per second, is better", 2*p99), true
-	}
-	return fmt.Sprintf("too slow: one of a hundred writes takes above %s, so that leaders will be taken for dead; use a local SSD or a volume with more operations per second, and nothing else on it", fsyncBad), false
 }

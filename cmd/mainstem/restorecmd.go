@@ -12,6 +12,7 @@ import (
 
 	"mainstem/backup"
 	"mainstem/client"
+	"mainstem/objects"
 	"mainstem/recovery"
 	"mainstem/storage"
 	"mainstem/stream"
@@ -39,7 +40,7 @@ func (b *backuper) restoreCommand(environ []string) *cobra.Command {
 		Long: "With --data-dir: make the data directory of the first node of a new cluster, with a new id, which holds all that the backup holds.\n" +
 			"Start that node, and the others with --join naming it. A restore that was interrupted goes on where it ended.\n\n" +
 			"With --streams: append what the backup holds of the streams that match a pattern (* is one segment, ** any number) to new streams\n" +
-			"of a running server. They get new offsets; a fork becomes a stream of its own; producers and subscriptions are not restored.\n\n" + whereDoc,
+			"of a running server. They get new offsets; a fork becomes a stream of its own; producers and subscriptions are not restored.\n\n" + objects.Where,
 		Example: "  mainstem backup restore /backups/main --data-dir /var/lib/mainstem --node-id a --peer-addr 10.0.0.1:4438\n" +
 			"  mainstem backup restore /backups/main --streams 'chat/**' --prefix restored/ --into http://127.0.0.1:4437/v1/stream",
 		RunE: func(cmd *cobra.Command, args []string) error { return r.run(cmd.Context(), args[0]) },

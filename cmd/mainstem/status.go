@@ -24,18 +24,9 @@ func printMembers(out io.Writer, members []cluster.Member) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "NODE\tROLE\tREACHABLE\tAPPLIED\tLAG\tDISK\tCLIENTS\tPEERS\tVERSION")
 	for _, m := range members {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\n", m.NodeID, role(m), yesNo(m.Reachable), m.Applied, m.Lag, diskOf(m), m.HTTPAddr, m.PeerAddr, m.Version)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\n", m.NodeID, role(m), yesNo(m.Reachable), m.Applied, m.Lag, m.Disk, m.HTTPAddr, m.PeerAddr, m.Version)
 	}
 	return w.Flush()
-}
-
-// diskOf is the level of a member's disk and how much of it is free.
-func diskOf(m cluster.Member) string {
-	d := m.Disk
-	if d.Level == "" || d.TotalBytes == 0 {
-		return "(unknown)"
-	}
-	return fmt.Sprintf("%s, %d%% free", d.Level, 100*d.FreeBytes/d.TotalBytes)
 }
 
 func role(m cluster.Member) string {

@@ -1,4 +1,4 @@
-package main
+package objects
 
 import (
 	"context"
@@ -16,9 +16,9 @@ import (
 	"mainstem/backup"
 )
 
-// azureName is the variable with the connection string of a storage account, which
+// AzureVariable is the variable with the connection string of a storage account, which
 // Azure's own tools read too.
-const azureName = "AZURE_STORAGE_CONNECTION_STRING"
+const AzureVariable = "AZURE_STORAGE_CONNECTION_STRING"
 
 // azureBucket keeps backups below a prefix of a container of Azure's Blob Storage.
 type azureBucket struct {
@@ -29,11 +29,11 @@ type azureBucket struct {
 // openAzure takes azblob://CONTAINER/PREFIX.
 func openAzure(u *url.URL, connection string) (backup.Bucket, error) {
 	if connection == "" {
-		return nil, fmt.Errorf("set %s to the connection string of the storage account", azureName)
+		return nil, fmt.Errorf("set %s to the connection string of the storage account", AzureVariable)
 	}
 	client, err := azblob.NewClientFromConnectionString(connection, nil)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", azureName, err)
+		return nil, fmt.Errorf("%s: %w", AzureVariable, err)
 	}
 	return &azureBucket{client: client, name: u.Host, prefix: strings.Trim(u.Path, "/")}, nil
 }

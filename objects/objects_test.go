@@ -1,4 +1,4 @@
-package main
+package objects
 
 import (
 	"bufio"
@@ -99,7 +99,7 @@ func TestAnObjectStoreIsABucket(t *testing.T) {
 	defer server.Close()
 	host := strings.TrimPrefix(server.URL, "http://")
 	for _, kind := range []string{"s3", "gs"} {
-		b, err := openPlace(kind+"://box/below/here?insecure=true&region=us-east-1&endpoint="+host, nil)
+		b, err := openPlace(kind+"://box/below/here?insecure=true&region=us-east-1&endpoint="+host, Config{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -132,9 +132,9 @@ func TestPlacesAreRefusedWithAReason(t *testing.T) {
 		"s3:///y":                 "names no bucket",
 		"s3://x/y?regoin=z":       "regoin is no parameter",
 		"s3://x/y?insecure=maybe": "true or false",
-		"azblob://x/y":            azureName,
+		"azblob://x/y":            AzureVariable,
 	} {
-		if _, err := openPlace(where, nil); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := openPlace(where, Config{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Fatalf("%s: got %v, want %q", where, err, want)
 		}
 	}

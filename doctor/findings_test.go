@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"errors"
@@ -16,9 +16,9 @@ import (
 // doctored is a sound cluster of three, which a case makes unsound.
 type doctored struct {
 	at      time.Time
-	members []*examined
+	members []*Member
 	pages   map[string][]string // lines of metrics by node
-	dirs    []examinedDir
+	dirs    []Dir
 }
 
 func soundCluster() *doctored {
@@ -29,7 +29,7 @@ func soundCluster() *doctored {
 			st.Members = append(st.Members, cluster.Member{NodeID: other, Voter: true, Leader: other == "a", Reachable: true, Version: "1.0",
 				HTTPAddr: other + ":4437", Disk: cluster.Disk{Level: cluster.DiskOK, FreeBytes: 50, TotalBytes: 100}})
 		}
-		d.members = append(d.members, &examined{id: id, url: "http://" + id + ":4437", status: st, settings: map[string]string{
+		d.members = append(d.members, &Member{ID: id, URL: "http://" + id + ":4437", Status: st, Settings: map[string]string{
 			"cluster.bootstrap_expect": "3", "cluster.tls.mode": "required", "cluster.gossip_encryption": "required",
 			"cluster.peer_address": "10.0.0.1:4438", "cluster.gossip_address": "10.0.0.1:4439",
 		}})
@@ -42,7 +42,7 @@ func soundCluster() *doctored {
 
 func (d *doctored) tell(id, line string) { d.pages[id] = append(d.pages[id], line) }
 
-func (d *doctored) of(id string) *examined {
+func (d *doctored) of(id string) *Member {
 	return d.members[slices.Index([]string{"a", "b", "c"}, id)]
 }
 
@@ -62,38 +62,38 @@ func (d *doctored) fsyncs(id, bound string, n int) {
 
 func (d *doctored) away(id string) {
 	for _, e := range d.members {
-		for i := range e.status.Members {
-			if e.status.Members[i].NodeID == id {
-				e.status.Members[i].Reachable = false
+		for i := range e.Status.Members {
+			if e.Status.Members[i].NodeID == id {
+				e.Status.Members[i].Reachable = false
 			}
 		}
-		e.status.FailureTolerance = 0
+		e.Status.FailureTolerance = 0
 	}
-	d.of(id).status, d.of(id).err = cluster.Status{}, errors.New("connection refused")
+	d.of(id).Status, d.of(id).Err = cluster.Status{}, errors.New("connection refused")
 }
 
-func (d *doctored) findings() []finding {
-	x := examination{at: d.at, dirs: d.dirs}
+func (d *doctored) findings() []Finding {
+	x := Examination{At: d.at, Dirs: d.dirs, TokenVariable: "TOKEN"}
 	for _, e := range d.members {
-		e.metrics = parseMetrics([]byte(strings.Join(d.pages[e.id], "\n") + "\n"))
-		x.members = append(x.members, *e)
+		e.Metrics = ParseMetrics([]byte(strings.Join(d.pages[e.ID], "\n") + "\n"))
+		x.Members = append(x.Members, *e)
 	}
-	return x.findings()
+	return x.Findings()
 }
 
 func TestASoundClusterHasNoFindings(t *testing.T) {
 	all := soundCluster().findings()
-	if worst(all) != levelOK || len(all) < 15 {
+	if Worst(all) != OK || len(all) < 15 {
 		t.Fatalf("got %d findings: %+v", len(all), all)
 	}
 }
 
 func TestTheDoctorFindsEach(t *testing.T) {
-	slow := hdrhistogram.New(1, fsyncWorst.Microseconds(), 3)
+	slow := hdrhistogram.New(1, FsyncWorst.Microseconds(), 3)
 	_ = slow.RecordValue(300_000)
 	each := func(d *doctored, change func(*cluster.Status)) {
 		for _, e := range d.members {
-			change(&e.status)
+			change(&e.Status)
 		}
 	}
 	for name, c := range map[string]struct {
@@ -102,6 +102,10 @@ func TestTheDoctorFindsEach(t *testing.T) {
 	}{
 		"a member away": {func(d *doctored) { d.away("c") },
 			[]string{"bad answers c does not answer: connection refused", "bad tolerance 0 more of 3 voters"}},
+		"a member that refuses": {func(d *doctored) {
+			d.away("c")
+			d.of("c").Refused = true
+		}, []string{"bad tolerance 0 more of 3 voters", "warn answers c does not tell its status: connection refused"}},
 		"a learner away": {func(d *doctored) {
 			d.away("c")
 			each(d, func(st *cluster.Status) {
@@ -110,20 +114,20 @@ func TestTheDoctorFindsEach(t *testing.T) {
 				}
 			})
 		}, []string{"warn answers c does not", "warn tolerance 2 voters bear no more losses than 1"}},
-		"one way cut":     {func(d *doctored) { d.of("b").status.Members[2].Reachable = false }, []string{"bad reach b hears nothing from c"}},
-		"no leader":       {func(d *doctored) { d.of("b").status.Leader = "" }, []string{"bad leader b knows no leader"}},
-		"two clusters":    {func(d *doctored) { d.of("b").status.ClusterID = "two" }, []string{"bad leader not of one cluster: one on a, c; two on b"}},
+		"one way cut":     {func(d *doctored) { d.of("b").Status.Members[2].Reachable = false }, []string{"bad reach b hears nothing from c"}},
+		"no leader":       {func(d *doctored) { d.of("b").Status.Leader = "" }, []string{"bad leader b knows no leader"}},
+		"two clusters":    {func(d *doctored) { d.of("b").Status.ClusterID = "two" }, []string{"bad leader not of one cluster: one on a, c; two on b"}},
 		"a clock ahead":   {func(d *doctored) { d.tell("b", `mainstem_member_clock_offset_seconds{member="c"} 3`) }, []string{"warn clocks clock of c is 3s ahead of that of b"}},
 		"a clock behind":  {func(d *doctored) { d.tell("b", `mainstem_member_clock_offset_seconds{member="c"} -40`) }, []string{"bad clocks clock of b is 40s ahead of that of c"}},
-		"expect":          {func(d *doctored) { d.of("c").settings["cluster.bootstrap_expect"] = "1" }, []string{"warn bootstrap-expect 1 on c; 3 on a, b"}},
+		"expect":          {func(d *doctored) { d.of("c").Settings["cluster.bootstrap_expect"] = "1" }, []string{"warn bootstrap-expect 1 on c; 3 on a, b"}},
 		"version":         {func(d *doctored) { each(d, func(st *cluster.Status) { st.Members[1].Version = "1.1" }) }, []string{"warn versions 1.0 on a, c; 1.1 on b"}},
-		"lag":             {func(d *doctored) { d.of("a").status.Members[1].Lag = 5000 }, []string{"warn lag b has not applied 5000"}},
+		"lag":             {func(d *doctored) { d.of("a").Status.Members[1].Lag = 5000 }, []string{"warn lag b has not applied 5000"}},
 		"no backup":       {func(d *doctored) { d.pages = map[string][]string{"a": {"mainstem_last_backup_timestamp_seconds 0"}} }, []string{"warn backup no backup was ever"}},
 		"an old backup":   {func(d *doctored) { d.at = d.at.Add(48 * time.Hour) }, []string{"warn backup is 49h0m0s old"}},
-		"settings":        {func(d *doctored) { d.of("a").settings, d.of("a").configErr = nil, errors.New("403") }, []string{"warn settings a does not tell its settings: 403"}},
-		"a disk low":      {func(d *doctored) { d.of("b").status.Members[1].Disk.Level = cluster.DiskLow }, []string{"warn disk disk of b: low, 50% free"}},
-		"a disk full":     {func(d *doctored) { d.of("b").status.Members[1].Disk.Level = cluster.DiskFull }, []string{"bad disk disk of b: full"}},
-		"a damaged copy":  {func(d *doctored) { d.of("b").status.Members[1].Damage = "a torn table" }, []string{"bad damage copy of b is damaged: a torn table"}},
+		"settings":        {func(d *doctored) { d.of("a").Settings, d.of("a").SettingsErr = nil, errors.New("403") }, []string{"warn settings a does not tell its settings: 403"}},
+		"a disk low":      {func(d *doctored) { d.of("b").Status.Members[1].Disk.Level = cluster.DiskLow }, []string{"warn disk disk of b: low, 50% free"}},
+		"a disk full":     {func(d *doctored) { d.of("b").Status.Members[1].Disk.Level = cluster.DiskFull }, []string{"bad disk disk of b: full"}},
+		"a damaged copy":  {func(d *doctored) { d.of("b").Status.Members[1].Damage = "a torn table" }, []string{"bad damage copy of b is damaged: a torn table"}},
 		"damage once":     {func(d *doctored) { d.tell("c", `mainstem_corruption_total{store="log"} 2`) }, []string{"warn damage c found 2 damaged"}},
 		"replicas differ": {func(d *doctored) { d.tell("c", `mainstem_scrub_mismatch_total 1`) }, []string{"warn damage c saw replicas differ in 1"}},
 		"a slow disk":     {func(d *doctored) { d.fsyncs("a", "0.05", 500) }, []string{"warn fsync log of a took up to 50ms"}},
@@ -139,22 +143,22 @@ func TestTheDoctorFindsEach(t *testing.T) {
 		"an ended certificate": {func(d *doctored) {
 			d.tell("b", fmt.Sprintf(`mainstem_certificate_expiry_timestamp_seconds{use="clients"} %d`, d.at.Unix()-1))
 		}, []string{"bad certificates that b shows to clients ended at"}},
-		"plain peers":  {func(d *doctored) { d.of("b").settings["cluster.tls.mode"] = "permissive" }, []string{"warn peer encryption b takes connections between nodes in plain"}},
-		"plain gossip": {func(d *doctored) { d.of("b").settings["cluster.gossip_encryption"] = "off" }, []string{"warn gossip encryption b takes gossip in plain"}},
+		"plain peers":  {func(d *doctored) { d.of("b").Settings["cluster.tls.mode"] = "permissive" }, []string{"warn peer encryption b takes connections between nodes in plain"}},
+		"plain gossip": {func(d *doctored) { d.of("b").Settings["cluster.gossip_encryption"] = "off" }, []string{"warn gossip encryption b takes gossip in plain"}},
 		"plain on loopback": {func(d *doctored) {
-			s := d.of("b").settings
+			s := d.of("b").Settings
 			s["cluster.tls.mode"], s["cluster.peer_address"] = "off", "127.0.0.1:1"
 		}, nil},
 		"a directory": {func(d *doctored) {
-			d.dirs = []examinedDir{{path: "/x", err: errors.New("no such directory")}, {path: "/y", free: 2, total: 100, fsync: slow, damage: errors.New("marked")}}
+			d.dirs = []Dir{{Path: "/x", Err: errors.New("no such directory")}, {Path: "/y", Free: 2, Total: 100, Fsync: slow, Damage: errors.New("marked")}}
 		}, []string{"bad data directory /x could not be looked at", "bad data directory /y: marked", "bad data directory /y: 2% of", "bad data directory too slow"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := soundCluster()
 			c.spoil(d)
-			var got []finding
+			var got []Finding
 			for _, f := range d.findings() {
-				if f.Level == levelOK {
+				if f.Level == OK {
 					continue
 				}
 				if got = append(got, f); f.Why == "" || f.Do == "" {
@@ -176,34 +180,24 @@ func TestTheDoctorFindsEach(t *testing.T) {
 	}
 }
 
-func TestNobodyAnsweringIsBad(t *testing.T) {
-	x := examination{at: time.Now(), members: []examined{{url: "http://x", err: errors.New("refused")}}}
-	if all := x.findings(); worst(all) != levelBad || all[0].Check != "answers" {
-		t.Fatalf("got %+v", all)
+func TestTheAdviceNamesTheToken(t *testing.T) {
+	d := soundCluster()
+	d.away("c")
+	d.of("b").Settings, d.of("b").SettingsErr = nil, errors.New("403")
+	named := 0
+	for _, f := range d.findings() {
+		if strings.Contains(f.Do, "set TOKEN") {
+			named++
+		}
+	}
+	if named != 2 {
+		t.Fatalf("got %d findings that name the token's variable, want those of answers and settings", named)
 	}
 }
 
-func TestWhoWasNamedAndIsSilentIsAMember(t *testing.T) {
-	gone := errors.New("refused")
-	for name, c := range map[string]struct {
-		all  []examined
-		want string
-	}{
-		"by address":            {[]examined{{url: "http://x:1", err: gone}, {id: "a", url: "http://x:1", err: gone}, {id: "b", url: "http://x:2", err: gone}}, "a@http://x:1 b@http://x:2"},
-		"by host":               {[]examined{{url: "http://x:9", err: gone}, {id: "a", url: "http://x:1", err: gone}, {id: "b", url: "http://y:1", err: gone}}, "a@http://x:9 b@http://y:1"},
-		"by being the one left": {[]examined{{url: "http://v:9", err: gone}, {id: "a", url: "http://x:1"}, {id: "b", url: "http://y:1", err: gone}}, "a@http://x:1 b@http://v:9"},
-		"not to be told": {[]examined{{url: "http://x:9", err: gone}, {id: "a", url: "http://x:1", err: gone}, {id: "b", url: "http://x:2", err: gone}},
-			"@http://x:9 a@http://x:1 b@http://x:2"},
-		"a stranger": {[]examined{{url: "http://v:9", err: gone}, {id: "a", url: "http://x:1"}}, "@http://v:9 a@http://x:1"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			var got []string
-			for _, e := range withoutNameless(c.all) {
-				got = append(got, e.id+"@"+e.url)
-			}
-			if text := strings.Join(got, " "); text != c.want {
-				t.Fatalf("got %s, want %s", text, c.want)
-			}
-		})
+func TestNobodyAnsweringIsBad(t *testing.T) {
+	x := Examination{At: time.Now(), Members: []Member{{URL: "http://x", Err: errors.New("refused")}}}
+	if all := x.Findings(); Worst(all) != Bad || all[0].Check != "answers" {
+		t.Fatalf("got %+v", all)
 	}
 }

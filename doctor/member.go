@@ -1,6 +1,7 @@
-package main
+package doctor
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net"
@@ -21,11 +22,11 @@ const (
 )
 
 // memberChecks are about each member by itself.
-func memberChecks() []check {
+func memberChecks(tokenVariable string) []check {
 	return []check{
 		{name: "settings", fine: "every member that answers tells its settings", look: lookSettings,
 			why: "bootstrap-expect and encryption could not be looked at",
-			do:  "run this on the node's machine, or set " + adminTokenName + " to a token with the right to admin"},
+			do:  "run this on the node's machine, or set " + tokenVariable + " to a token with the right to admin"},
 		{name: "disk", fine: "no disk is filling up", look: lookDisks,
 			why: "when one voter's disk is full the whole cluster takes no data",
 			do:  "free or add space on the disk of its data directory: docs/runbooks/DiskWatermark.md"},
@@ -47,97 +48,97 @@ func memberChecks() []check {
 	}
 }
 
-func lookSettings(x examination) (spots []spot) {
+func lookSettings(x Examination) (spots []spot) {
 	for _, e := range x.answering() {
-		if e.configErr != nil {
-			spots = append(spots, spot{levelWarn, e.id, fmt.Sprintf("%s does not tell its settings: %v", e.id, e.configErr)})
+		if e.SettingsErr != nil {
+			spots = append(spots, spot{Warn, e.ID, fmt.Sprintf("%s does not tell its settings: %v", e.ID, e.SettingsErr)})
 		}
 	}
 	return spots
 }
 
-func lookDisks(x examination) (spots []spot) {
+func lookDisks(x Examination) (spots []spot) {
 	for _, m := range x.each() {
-		level := map[cluster.DiskLevel]level{cluster.DiskLow: levelWarn, cluster.DiskFull: levelBad}[m.Disk.Level]
+		level := map[cluster.DiskLevel]Level{cluster.DiskLow: Warn, cluster.DiskFull: Bad}[m.Disk.Level]
 		if level != "" {
-			spots = append(spots, spot{level, m.NodeID, fmt.Sprintf("the disk of %s: %s", m.NodeID, diskOf(m))})
+			spots = append(spots, spot{level, m.NodeID, fmt.Sprintf("the disk of %s: %v", m.NodeID, m.Disk)})
 		}
 	}
 	return spots
 }
 
-func lookDamage(x examination) (spots []spot) {
+func lookDamage(x Examination) (spots []spot) {
 	for _, m := range x.each() {
 		if m.Damage != "" {
-			spots = append(spots, spot{levelBad, m.NodeID, fmt.Sprintf("the copy of %s is damaged: %s", m.NodeID, m.Damage)})
+			spots = append(spots, spot{Bad, m.NodeID, fmt.Sprintf("the copy of %s is damaged: %s", m.NodeID, m.Damage)})
 		}
 	}
 	for _, e := range x.answering() {
-		if n, _ := e.gauge("mainstem_corruption_total"); n > 0 {
-			spots = append(spots, spot{levelWarn, e.id, fmt.Sprintf("%s found %v damaged records, files or blocks since it started", e.id, n)})
+		if n, _ := e.Metrics.gauge("mainstem_corruption_total"); n > 0 {
+			spots = append(spots, spot{Warn, e.ID, fmt.Sprintf("%s found %v damaged records, files or blocks since it started", e.ID, n)})
 		}
-		if n, _ := e.gauge("mainstem_scrub_mismatch_total"); n > 0 {
-			spots = append(spots, spot{levelWarn, e.id, fmt.Sprintf("%s saw replicas differ in %v parts since it started", e.id, n)})
+		if n, _ := e.Metrics.gauge("mainstem_scrub_mismatch_total"); n > 0 {
+			spots = append(spots, spot{Warn, e.ID, fmt.Sprintf("%s saw replicas differ in %v parts since it started", e.ID, n)})
 		}
 	}
 	return spots
 }
 
-func lookFsync(x examination) (spots []spot) {
+func lookFsync(x Examination) (spots []spot) {
 	for _, e := range x.answering() {
-		bound, count := e.within(0.99, "mainstem_fsync_seconds", "store", "log")
-		took := time.Duration(min(bound, fsyncWorst.Seconds()) * float64(time.Second))
+		bound, count := e.Metrics.within(0.99, "mainstem_fsync_seconds", "store", "log")
+		took := time.Duration(min(bound, FsyncWorst.Seconds()) * float64(time.Second))
 		if count < fsyncSamplesMin || took <= fsyncGood {
 			continue
 		}
-		l := levelWarn
+		l := Warn
 		if took > fsyncBad {
-			l = levelBad
+			l = Bad
 		}
-		spots = append(spots, spot{l, e.id, fmt.Sprintf("one of a hundred writes of the log of %s took up to %s, or more", e.id, took)})
+		spots = append(spots, spot{l, e.ID, fmt.Sprintf("one of a hundred writes of the log of %s took up to %s, or more", e.ID, took)})
 	}
 	return spots
 }
 
-func lookCertificates(x examination) (spots []spot) {
+func lookCertificates(x Examination) (spots []spot) {
 	for _, e := range x.answering() {
-		ends := e.byLabel("mainstem_certificate_expiry_timestamp_seconds", "use")
+		ends := e.Metrics.byLabel("mainstem_certificate_expiry_timestamp_seconds", "use")
 		for _, use := range slices.Sorted(maps.Keys(ends)) {
 			at := time.Unix(int64(ends[use]), 0).UTC()
-			left, l := at.Sub(x.at), levelWarn
+			left, l := at.Sub(x.At), Warn
 			if left > certificateWarn {
 				continue
 			}
 			if left <= certificateBad {
-				l = levelBad
+				l = Bad
 			}
-			what := fmt.Sprintf("the certificate that %s shows to %s ends at %s", e.id, use, at.Format(time.RFC3339))
+			what := fmt.Sprintf("the certificate that %s shows to %s ends at %s", e.ID, use, at.Format(time.RFC3339))
 			if left <= 0 {
-				what = fmt.Sprintf("the certificate that %s shows to %s ended at %s", e.id, use, at.Format(time.RFC3339))
+				what = fmt.Sprintf("the certificate that %s shows to %s ended at %s", e.ID, use, at.Format(time.RFC3339))
 			}
-			spots = append(spots, spot{l, e.id, what})
+			spots = append(spots, spot{l, e.ID, what})
 		}
 	}
 	return spots
 }
 
-func lookPeerTLS(x examination) []spot {
+func lookPeerTLS(x Examination) []spot {
 	return lookPlain(x, "cluster.tls.mode", string(peertls.Required), "cluster.peer_address", "connections between nodes")
 }
 
-func lookGossip(x examination) []spot {
+func lookGossip(x Examination) []spot {
 	return lookPlain(x, "cluster.gossip_encryption", string(cluster.EncryptionRequired), "cluster.gossip_address", "gossip")
 }
 
 // lookPlain looks for members that take unencrypted traffic at an address that
 // others than this machine can reach. One that was set up alone has none.
-func lookPlain(x examination, mode, wanted, address, what string) (spots []spot) {
+func lookPlain(x Examination, mode, wanted, address, what string) (spots []spot) {
 	for _, e := range x.answering() {
-		at := e.settings[address]
-		if e.settings[mode] == wanted || at == "" || onLoopback(at) {
+		at := e.Settings[address]
+		if e.Settings[mode] == wanted || at == "" || onLoopback(at) {
 			continue
 		}
-		spots = append(spots, spot{levelWarn, e.id, fmt.Sprintf("%s takes %s in plain at %s (%s = %s)", e.id, what, at, mode, orNone(e.settings[mode]))})
+		spots = append(spots, spot{Warn, e.ID, fmt.Sprintf("%s takes %s in plain at %s (%s = %s)", e.ID, what, at, mode, cmp.Or(e.Settings[mode], "(none)"))})
 	}
 	return spots
 }

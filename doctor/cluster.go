@@ -1,11 +1,9 @@
-package main
+package doctor
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"math"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -20,11 +18,11 @@ const (
 )
 
 // clusterChecks are about what members have with each other.
-func clusterChecks() []check {
+func clusterChecks(tokenVariable string) []check {
 	return []check{
 		{name: "answers", fine: "every member answers", look: lookAnswers,
 			why: "a voter that is away counts against the quorum, and nothing is known of its disk or its copy",
-			do:  "look whether its process runs, and at its log; if it serves operators on another address (server.admin_address), name that with --url; if it refuses, set " + adminTokenName + "; if it is gone for good: mainstem cluster remove NODE"},
+			do:  "look whether its process runs, and at its log; if it serves operators on another address (server.admin_address), name that with --url; if it refuses, set " + tokenVariable + "; if it is gone for good: mainstem cluster remove NODE"},
 		{name: "reach", fine: "the members reach each other", look: lookReach,
 			why: "both answer here, and writes still stop when a quorum cannot talk",
 			do:  "look at the network and the certificates between the peer ports of the two"},
@@ -52,52 +50,51 @@ func clusterChecks() []check {
 	}
 }
 
-func lookAnswers(x examination) (spots []spot) {
+func lookAnswers(x Examination) (spots []spot) {
 	view, _ := x.view()
-	for _, e := range x.members {
-		if e.answers() {
+	for _, e := range x.Members {
+		if e.Answers() {
 			continue
 		}
-		l, what := levelBad, "does not answer"
-		var refused *refusedError
-		if errors.As(e.err, &refused) && refused.status < http.StatusInternalServerError {
-			l, what = levelWarn, "does not tell its status"
+		l, what := Bad, "does not answer"
+		if e.Refused {
+			l, what = Warn, "does not tell its status"
 		}
 		for _, m := range view.Members {
-			if m.NodeID == e.id && !m.Voter {
-				l = levelWarn
+			if m.NodeID == e.ID && !m.Voter {
+				l = Warn
 			}
 		}
-		spots = append(spots, spot{l, e.name(), fmt.Sprintf("%s %s: %v", e.name(), what, e.err)})
+		spots = append(spots, spot{l, e.Name(), fmt.Sprintf("%s %s: %v", e.Name(), what, e.Err)})
 	}
 	return spots
 }
 
-func lookReach(x examination) (spots []spot) {
+func lookReach(x Examination) (spots []spot) {
 	answers := map[string]bool{}
 	for _, e := range x.answering() {
-		answers[e.id] = true
+		answers[e.ID] = true
 	}
 	for _, e := range x.answering() {
-		for _, m := range e.status.Members {
+		for _, m := range e.Status.Members {
 			if !m.Reachable && answers[m.NodeID] {
-				spots = append(spots, spot{levelBad, e.id, fmt.Sprintf("%s hears nothing from %s", e.id, m.NodeID)})
+				spots = append(spots, spot{Bad, e.ID, fmt.Sprintf("%s hears nothing from %s", e.ID, m.NodeID)})
 			}
 		}
 	}
 	return spots
 }
 
-func lookLeader(x examination) (spots []spot) {
+func lookLeader(x Examination) (spots []spot) {
 	clusters := map[string][]string{}
 	for _, e := range x.answering() {
-		if e.status.Leader == "" {
-			spots = append(spots, spot{levelBad, e.id, e.id + " knows no leader"})
+		if e.Status.Leader == "" {
+			spots = append(spots, spot{Bad, e.ID, e.ID + " knows no leader"})
 		}
-		clusters[e.status.ClusterID] = append(clusters[e.status.ClusterID], e.id)
+		clusters[e.Status.ClusterID] = append(clusters[e.Status.ClusterID], e.ID)
 	}
 	if len(clusters) > 1 {
-		spots = append(spots, spot{levelBad, "", "these nodes are not of one cluster: " + groups(clusters)})
+		spots = append(spots, spot{Bad, "", "these nodes are not of one cluster: " + groups(clusters)})
 	}
 	return spots
 }
@@ -116,10 +113,10 @@ func groups(by map[string][]string) string {
 	return strings.Join(parts, "; ")
 }
 
-func lookTolerance(x examination) []spot {
+func lookTolerance(x Examination) []spot {
 	view, known := x.view()
 	if !known || len(view.Members) == 0 {
-		return []spot{{levelBad, "", "nobody answered who could say how many may fail"}}
+		return []spot{{Bad, "", "nobody answered who could say how many may fail"}}
 	}
 	voters := 0
 	for _, m := range view.Members {
@@ -131,33 +128,33 @@ func lookTolerance(x examination) []spot {
 	what := fmt.Sprintf("%d more of %d voters may fail", view.FailureTolerance, voters)
 	switch {
 	case voters == 1:
-		return []spot{{levelOK, "", "a single voter: while it is away nothing is served, which is as it was set up"}}
+		return []spot{{OK, "", "a single voter: while it is away nothing is served, which is as it was set up"}}
 	case view.FailureTolerance == 0 && voters > 2:
-		return []spot{{levelBad, "", what}}
+		return []spot{{Bad, "", what}}
 	case view.FailureTolerance < most:
-		return []spot{{levelWarn, "", what}}
+		return []spot{{Warn, "", what}}
 	case voters%2 == 0:
-		return []spot{{levelWarn, "", fmt.Sprintf("%d voters bear no more losses than %d", voters, voters-1)}}
+		return []spot{{Warn, "", fmt.Sprintf("%d voters bear no more losses than %d", voters, voters-1)}}
 	}
-	return []spot{{levelOK, "", what}}
+	return []spot{{OK, "", what}}
 }
 
 // lookClocks tells the two that differ most: with one clock off, all others seem
 // off to its node.
-func lookClocks(x examination) []spot {
+func lookClocks(x Examination) []spot {
 	var most float64
 	var from, to string
 	known := false
 	for _, e := range x.answering() {
-		offsets := e.byLabel("mainstem_member_clock_offset_seconds", "member")
+		offsets := e.Metrics.byLabel("mainstem_member_clock_offset_seconds", "member")
 		for _, member := range slices.Sorted(maps.Keys(offsets)) {
 			if off := offsets[member]; !known || math.Abs(off) > math.Abs(most) {
-				most, from, to, known = off, e.id, member, true
+				most, from, to, known = off, e.ID, member, true
 			}
 		}
 	}
 	if !known {
-		return []spot{{levelOK, "", "no two clocks could be compared"}}
+		return []spot{{OK, "", "no two clocks could be compared"}}
 	}
 	apart := time.Duration(math.Abs(most) * float64(time.Second)).Round(time.Millisecond)
 	ahead, behind := to, from
@@ -166,27 +163,27 @@ func lookClocks(x examination) []spot {
 	}
 	switch {
 	case apart > clockBad:
-		return []spot{{levelBad, "", fmt.Sprintf("the clock of %s is %s ahead of that of %s", ahead, apart, behind)}}
+		return []spot{{Bad, "", fmt.Sprintf("the clock of %s is %s ahead of that of %s", ahead, apart, behind)}}
 	case apart > clockWarn:
-		return []spot{{levelWarn, "", fmt.Sprintf("the clock of %s is %s ahead of that of %s", ahead, apart, behind)}}
+		return []spot{{Warn, "", fmt.Sprintf("the clock of %s is %s ahead of that of %s", ahead, apart, behind)}}
 	}
-	return []spot{{levelOK, "", fmt.Sprintf("the clocks differ by %s at most", apart)}}
+	return []spot{{OK, "", fmt.Sprintf("the clocks differ by %s at most", apart)}}
 }
 
-func lookExpect(x examination) []spot {
+func lookExpect(x Examination) []spot {
 	by := map[string][]string{}
 	for _, e := range x.answering() {
-		if n := e.settings["cluster.bootstrap_expect"]; n != "" {
-			by[n] = append(by[n], e.id)
+		if n := e.Settings["cluster.bootstrap_expect"]; n != "" {
+			by[n] = append(by[n], e.ID)
 		}
 	}
 	if len(by) < 2 {
 		return nil
 	}
-	return []spot{{levelWarn, "", "bootstrap-expect differs: " + groups(by)}}
+	return []spot{{Warn, "", "bootstrap-expect differs: " + groups(by)}}
 }
 
-func lookVersions(x examination) []spot {
+func lookVersions(x Examination) []spot {
 	by := map[string][]string{}
 	for _, m := range x.each() {
 		if m.Version != "" {
@@ -196,34 +193,34 @@ func lookVersions(x examination) []spot {
 	if len(by) < 2 {
 		return nil
 	}
-	return []spot{{levelWarn, "", "versions differ: " + groups(by)}}
+	return []spot{{Warn, "", "versions differ: " + groups(by)}}
 }
 
-func lookLag(x examination) (spots []spot) {
+func lookLag(x Examination) (spots []spot) {
 	view, _ := x.view()
 	for _, m := range view.Members {
 		if m.Reachable && m.Lag > lagWarn {
-			spots = append(spots, spot{levelWarn, m.NodeID, fmt.Sprintf("%s has not applied %d entries that others have", m.NodeID, m.Lag)})
+			spots = append(spots, spot{Warn, m.NodeID, fmt.Sprintf("%s has not applied %d entries that others have", m.NodeID, m.Lag)})
 		}
 	}
 	return spots
 }
 
-func lookBackup(x examination) []spot {
+func lookBackup(x Examination) []spot {
 	newest, known := 0.0, false
 	for _, e := range x.answering() {
-		if at, told := e.gauge("mainstem_last_backup_timestamp_seconds"); told {
+		if at, told := e.Metrics.gauge("mainstem_last_backup_timestamp_seconds"); told {
 			newest, known = max(newest, at), true
 		}
 	}
-	switch age := x.at.Sub(time.Unix(int64(newest), 0)).Round(time.Minute); {
+	switch age := x.At.Sub(time.Unix(int64(newest), 0)).Round(time.Minute); {
 	case !known:
-		return []spot{{levelOK, "", "no member told of its backups"}}
+		return []spot{{OK, "", "no member told of its backups"}}
 	case newest == 0:
-		return []spot{{levelWarn, "", "no backup was ever read from the members that answer"}}
+		return []spot{{Warn, "", "no backup was ever read from the members that answer"}}
 	case age > backupWarn:
-		return []spot{{levelWarn, "", fmt.Sprintf("the last backup is %s old", age)}}
+		return []spot{{Warn, "", fmt.Sprintf("the last backup is %s old", age)}}
 	default:
-		return []spot{{levelOK, "", fmt.Sprintf("the last backup is %s old", age)}}
+		return []spot{{OK, "", fmt.Sprintf("the last backup is %s old", age)}}
 	}
 }
