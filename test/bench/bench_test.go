@@ -16,7 +16,7 @@ import (
 
 // The environment of a run.
 const (
-	envBench  = "MAINSTEM_BENCH"        // "full" measures and writes docs/benchmarks.md; "check" runs each row shortly
+	envBench  = "MAINSTEM_BENCH"        // "full" measures and writes docs/benchmarks.md; "soak" writes that part of it alone; "check" runs each row shortly
 	envRounds = "MAINSTEM_BENCH_ROUNDS" // 3
 	envSoak   = "MAINSTEM_BENCH_SOAK"   // 10m; 0 for none
 	envOut    = "MAINSTEM_BENCH_OUT"    // docs/benchmarks.md
@@ -30,25 +30,17 @@ type cell struct{ row, server string }
 // which every server is started anew.
 func TestBenchmarks(t *testing.T) {
 	mode := os.Getenv(envBench)
-	if mode != "full" && mode != "check" {
+	if mode != "full" && mode != "soak" && mode != "check" {
 		t.Skipf("run make bench (%s is not set)", envBench)
 	}
-	rounds := 3
-	if n, err := strconv.Atoi(os.Getenv(envRounds)); err == nil && n > 0 {
-		rounds = n
+	out := os.Getenv(envOut)
+	if out == "" {
+		out = filepath.Join(harness.Root(t), "docs", "benchmarks.md")
 	}
-	if mode == "check" {
-		rounds = 1
+	rows, soak, byHand := partsOf(out)
+	if mode != "soak" {
+		rows = measureRows(t, mode == "check")
 	}
-	begin, runs := time.Now(), map[cell][]*bench.Result{}
-	for round := range rounds {
-		for _, s := range servers() {
-			t.Run(fmt.Sprintf("round %d/%s", round+1, s.name), func(t *testing.T) {
-				measureServer(t, s, round, mode == "check", runs)
-			})
-		}
-	}
-	r := newReport(begin, rounds, runs)
 	long := 10 * time.Minute
 	if d, err := time.ParseDuration(os.Getenv(envSoak)); err == nil {
 		long = d
@@ -57,25 +49,39 @@ func TestBenchmarks(t *testing.T) {
 		long = min(long, 2*time.Second)
 	}
 	if long > 0 {
-		t.Run("soak", func(t *testing.T) { r.soak = measureSoak(t, long) })
+		t.Run("soak", func(t *testing.T) { soak = measureSoak(t, long).markdown() })
 	}
-	if t.Failed() {
+	if t.Failed() || mode == "check" {
 		return
 	}
+	if err := os.WriteFile(out, []byte(rows+soak+byHand), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("written %s", out)
+}
+
+// measureRows returns the part of the page with the table.
+func measureRows(t *testing.T, short bool) string {
+	rounds := 3
+	if n, err := strconv.Atoi(os.Getenv(envRounds)); err == nil && n > 0 {
+		rounds = n
+	}
+	if short {
+		rounds = 1
+	}
+	begin, runs := time.Now(), map[cell][]*bench.Result{}
+	for round := range rounds {
+		for _, s := range servers() {
+			t.Run(fmt.Sprintf("round %d/%s", round+1, s.name), func(t *testing.T) {
+				measureServer(t, s, round, short, runs)
+			})
+		}
+	}
+	r := newReport(begin, rounds, runs)
 	for _, line := range r.lines {
 		t.Log(line.plain())
 	}
-	if mode == "check" {
-		return
-	}
-	out := os.Getenv(envOut)
-	if out == "" {
-		out = filepath.Join(harness.Root(t), "docs", "benchmarks.md")
-	}
-	if err := os.WriteFile(out, []byte(r.markdown()+byHand(out)), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("written %s after %v", out, time.Since(begin).Round(time.Second))
+	return r.markdown()
 }
 
 // measureServer runs all rows that want this server.

@@ -20,7 +20,6 @@ type report struct {
 	took   time.Duration
 	rounds int
 	lines  []line
-	soak   *soak // nil when it was left out
 }
 
 // line is one row with what was measured.
@@ -141,24 +140,29 @@ otherwise. One figure by hand, against any server: `+"`mainstem bench --help`"+`
 		}
 		fmt.Fprintf(&b, "- **%s, %s** (target %s, measured %s). %s\n", l.name, l.ours, l.goal.text, l.measured, why)
 	}
-	if r.soak != nil {
-		b.WriteString(r.soak.markdown())
-	}
 	return b.String()
 }
 
-// byHand is what people have written at the end of the page: it stays.
-func byHand(path string) string {
-	const begins = "\n## Where the time goes\n"
+// Parts of the page that a run may leave as they are, by their headings.
+const (
+	soakBegins   = "\n## At 70 % of the load\n"
+	byHandBegins = "\n## Where the time goes\n" // written by people
+)
+
+// partsOf splits a page: the table of rows, the soak, and what is written by hand.
+func partsOf(path string) (rows, soak, byHand string) {
 	page, err := os.ReadFile(path)
 	if err != nil {
-		return ""
+		return "", "", ""
 	}
-	_, text, ok := strings.Cut(string(page), begins)
-	if !ok {
-		return ""
+	rows = string(page)
+	if at := strings.Index(rows, byHandBegins); at >= 0 {
+		rows, byHand = rows[:at], rows[at:]
 	}
-	return begins + text
+	if at := strings.Index(rows, soakBegins); at >= 0 {
+		rows, soak = rows[:at], rows[at:]
+	}
+	return rows, soak, byHand
 }
 
 // machine says where it was measured.

@@ -86,14 +86,13 @@ func (s *soak) verdict() string {
 func (s *soak) markdown() string {
 	var b strings.Builder
 	c := s.result.Check
+	b.WriteString(soakBegins)
 	fmt.Fprintf(&b, `
-## %v at %.0f %% of the load
-
-Three nodes, %d writers on %d streams through all nodes and a live tail on each stream, %.0f messages a second, which is %.0f %% of the %.0f appends a second that
+For %v: three nodes, %d writers on %d streams through all nodes and a live tail on each stream, %.0f messages a second, which is %.0f %% of the %.0f appends a second that
 as many writers reach when none of them pauses. %d deliveries were expected, %d came; lost %d, doubled %d, out of order %d. Means over the second fifth of
 the run and over the last: %s.
 
-`, s.took, 100*soakLoad, soakWriters, soakWriters, s.rate, 100*soakLoad, s.capacity, c.Expected, c.Got, c.Lost, c.Doubled, c.Disordered, s.verdict())
+`, s.took, soakWriters, soakWriters, s.rate, 100*soakLoad, s.capacity, c.Expected, c.Got, c.Lost, c.Doubled, c.Disordered, s.verdict())
 	plot := func(title, unit string, lines ...func(bench.Sample) float64) {
 		fmt.Fprintf(&b, "```mermaid\nxychart-beta\n  title \"%s\"\n  x-axis \"seconds\" 0 --> %.0f\n  y-axis \"%s\" 0 --> %.0f\n", title, s.took.Seconds(), unit, s.most(lines))
 		for _, line := range lines {
