@@ -134,7 +134,7 @@ otherwise. One figure by hand, against any server: `+"`mainstem bench --help`"+`
 		if l.verdict == "reached" {
 			continue
 		}
-		why := l.why
+		why := whys()[cell{l.name, l.ours}]
 		if why == "" {
 			why = "Not understood yet; on a machine that does other work too, repeat it first."
 		}

@@ -15,7 +15,6 @@ type row struct {
 	follow bool     // all clients use nodes that do not lead
 	cold   bool     // the server is started anew, with a cold disk, before it is read from; in one round only
 	goal   goal
-	why    string // why it misses its goal, if it does, and what was tried
 }
 
 // goal is what a row should reach, and how it is said.
