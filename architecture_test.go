@@ -31,8 +31,9 @@ var arrows = map[string][]string{
 	"objects":             {"backup"},
 	"doctor":              {"cluster", "peertls"}, // what members tell, not how they are asked
 	"httpapi":             {"stream", "subs", "auth"},
-	"embed":               {"stream", "storage", "fsm", "cluster", "httpapi"},
-	"cmd/mainstem":        {"stream", "subs", "storage", "fsm", "cluster", "deliver", "auth", "httpapi", "client", "scrub", "recovery", "backup", "objects", "doctor", "lines", "bench", "fresh", "peertls"},
+	"wiring":              {"stream", "storage", "cluster", "httpapi", "scrub"},
+	"embed":               {"storage", "fsm", "cluster", "httpapi", "wiring"},
+	"cmd/mainstem":        {"stream", "subs", "storage", "fsm", "cluster", "deliver", "auth", "httpapi", "client", "scrub", "recovery", "backup", "objects", "doctor", "lines", "bench", "fresh", "peertls", "wiring"},
 	"scrub":               {"stream", "storage"},
 	"lines":               {},
 	"fresh":               {},
@@ -46,7 +47,7 @@ var arrows = map[string][]string{
 	"test/deploy":         {}, // the chart from outside
 	"test/deploy/monitor": {}, // alerts, dashboard and image from outside
 	"deploy/helm/gen":     {}, // pages of the chart
-	"test/sim":            {"stream", "storage", "fsm", "cluster", "cluster/clustertest", "httpapi", "scrub"},
+	"test/sim":            {"stream", "storage", "fsm", "cluster", "cluster/clustertest", "httpapi", "scrub", "wiring"},
 }
 
 // strangers lists what a package may not know, by the import that would show

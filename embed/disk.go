@@ -10,6 +10,7 @@ import (
 
 	"mainstem/cluster"
 	"mainstem/storage"
+	"mainstem/wiring"
 )
 
 // memoryDir is the directory of a node that keeps everything in memory.
@@ -40,8 +41,8 @@ func openDisk(cfg Config) (d *disk, err error) {
 		}
 		d.ends = append(d.ends, lock)
 	}
-	identity := identityFile{fs: storage.StrictFS(fs, cfg.Fatal), dir: dir}
-	if err := storage.ClaimIdentity(identity.fs, dir, nodeID); err != nil {
+	identity := wiring.IdentityFile{FS: storage.StrictFS(fs, cfg.Fatal), Dir: dir}
+	if err := storage.ClaimIdentity(identity.FS, dir, nodeID); err != nil {
 		return d, err
 	}
 	if err := storage.CheckUndamaged(fs, dir); err != nil {
@@ -90,19 +91,4 @@ func (d *disk) close() error {
 		d.ends = d.ends[:last]
 	}
 	return errors.Join(errs...)
-}
-
-// identityFile is node.json as the cluster knows it.
-type identityFile struct {
-	fs  vfs.FS
-	dir storage.Dir
-}
-
-func (f identityFile) Load() (cluster.Identity, error) {
-	id, _, err := storage.LoadIdentity(f.fs, f.dir)
-	return cluster.Identity(id), err
-}
-
-func (f identityFile) Save(id cluster.Identity) error {
-	return storage.SaveIdentity(f.fs, f.dir, storage.Identity(id))
 }

@@ -11,7 +11,7 @@ import (
 	"mainstem/cluster"
 	"mainstem/fsm"
 	"mainstem/httpapi"
-	"mainstem/stream"
+	"mainstem/wiring"
 )
 
 const (
@@ -19,8 +19,6 @@ const (
 	nodeID = "embedded"
 	// electionTime is short: nobody else stands.
 	electionTime = 50 * time.Millisecond
-	// sweepInterval is how often streams whose time is up are looked for.
-	sweepInterval = 200 * time.Millisecond
 	// closeTime bounds the wait of Close for live readers.
 	closeTime = 5 * time.Second
 )
@@ -31,7 +29,7 @@ type Node struct {
 	cluster *cluster.Node
 	machine *fsm.Machine
 	disk    *disk
-	joined  chan struct{} // closed once cluster is set
+	joined  *wiring.Latch // of cluster, for those whom it calls while it opens
 	stop    context.CancelFunc
 	running sync.WaitGroup // the handler's own work
 
@@ -50,7 +48,7 @@ func Open(cfg Config) (n *Node, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("open an embedded node: %w", err)
 	}
-	n = &Node{disk: d, joined: make(chan struct{})}
+	n = &Node{disk: d, joined: wiring.NewLatch()}
 	if err := n.open(cfg); err != nil {
 		return nil, errors.Join(fmt.Errorf("open an embedded node: %w", err), d.close())
 	}
@@ -61,46 +59,28 @@ func Open(cfg Config) (n *Node, err error) {
 }
 
 func (n *Node) open(cfg Config) (err error) {
-	n.machine, err = fsm.New(n.disk.engine, fsm.Config{Log: cfg.Log, Committed: n.committed})
+	n.machine, err = fsm.New(n.disk.engine, fsm.Config{Log: cfg.Log, Committed: n.joined.Committed})
 	if err != nil {
 		return err
 	}
 	n.cluster, err = cluster.Open(cluster.Config{
 		NodeID: nodeID, AdvertisePeer: nobody.String(), BootstrapExpect: 1,
 		HeartbeatTimeout: electionTime, ElectionTimeout: electionTime, LeaderLeaseTimeout: electionTime,
-		RestoreOnStart: n.disk.behind, Log: cfg.Log, Metrics: cfg.Metrics, Lead: n.lead, Watched: n.machine.Watched,
+		RestoreOnStart: n.disk.behind, Log: cfg.Log, Metrics: cfg.Metrics, Lead: n.joined.Leading(n.lead), Watched: n.machine.Watched,
 	}, n.machine, n.disk.stores, island{}, cluster.Alone{})
 	if err != nil {
 		return err
 	}
-	close(n.joined)
-	if n.api, err = httpapi.New(cfg.HTTP, n.cluster, n.cluster, n.machine, face{n.cluster}); err != nil {
+	n.joined.Open(n.cluster)
+	if n.api, err = httpapi.New(cfg.HTTP, n.cluster, n.cluster, n.machine, face{wiring.Face{Node: n.cluster}}); err != nil {
 		return errors.Join(err, n.cluster.Close())
 	}
 	return nil
 }
 
-// committed passes on what the machine has committed. While the cluster is being
-// opened there is nobody to tell.
-func (n *Node) committed(index, term uint64) {
-	select {
-	case <-n.joined:
-		n.cluster.AppliedHook(index, term)
-	default:
-	}
-}
-
 // lead lets streams expire.
 func (n *Node) lead(ctx context.Context) {
-	select {
-	case <-n.joined:
-	case <-ctx.Done():
-		return
-	}
-	n.machine.Sweep(ctx, sweepInterval, time.Now, func(ctx context.Context, c stream.Command) error {
-		_, err := n.cluster.Submit(ctx, c)
-		return err
-	})
+	n.machine.Sweep(ctx, wiring.SweepInterval, time.Now, n.joined.Propose)
 }
 
 // ServeHTTP implements http.Handler. Paths are taken as they were sent, and names
@@ -127,18 +107,10 @@ func (n *Node) Close() error {
 	return n.closeErr
 }
 
-// face is a cluster.Node as httpapi wants to see it.
-type face struct{ node *cluster.Node }
-
-var _ httpapi.Cluster = face{}
+// face is a cluster of one: what httpapi asks of the loss of others has no answer.
+type face struct{ wiring.Face }
 
 func (f face) Checks() []httpapi.Check {
-	return []httpapi.Check{{Name: "node", Err: f.node.Ready()}}
+	return []httpapi.Check{{Name: "node", Err: f.Node.Ready()}}
 }
 func (f face) ClusterChecks() []httpapi.Check { return nil } // it has none
-func (f face) Status(ctx context.Context) any { return f.node.Status(ctx) }
-
-func (f face) LeaderContact() (at time.Time, ok bool) {
-	at, _ = f.node.LeaderContact()
-	return at, !at.IsZero()
-}

@@ -1,19 +1,17 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"runtime"
 	"strings"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
-	"mainstem/cluster"
 	"mainstem/httpapi"
 	"mainstem/storage"
+	"mainstem/wiring"
 )
 
 // letIn makes the protocol's handler and puts it behind the front door.
@@ -35,7 +33,7 @@ func (n *node) letIn() (err error) {
 		PublicURL: n.cfg.server.publicURL, Subscriptions: n.machine, Webhooks: n.deliverer,
 		Access: access, TakeOver: n.takeOver(), Damaged: n.health.Damaged(),
 		Log: n.log, Tracer: n.tracer, Metrics: n.metrics,
-	}, n.cluster, n.cluster, n.machine, clusterFace{n.cluster, n.space})
+	}, n.cluster, n.cluster, n.machine, clusterFace{wiring.Face{Node: n.cluster}, n.space})
 	if err != nil {
 		return err
 	}
@@ -63,9 +61,9 @@ func (n *node) letIn() (err error) {
 	return nil
 }
 
-// clusterFace is a cluster.Node as httpapi wants to see it.
+// clusterFace adds this node's disk to what is checked of it.
 type clusterFace struct {
-	node  *cluster.Node
+	wiring.Face
 	space *storage.Space // nil without a disk
 }
 
@@ -74,7 +72,7 @@ var _ httpapi.Cluster = clusterFace{}
 // Checks holds the disk too, so that operators see a full one: requests that come
 // nevertheless are served as far as they can be.
 func (f clusterFace) Checks() []httpapi.Check {
-	checks := asChecks(f.node.Checks())
+	checks := f.Face.Checks()
 	if f.space == nil {
 		return checks
 	}
@@ -83,23 +81,6 @@ func (f clusterFace) Checks() []httpapi.Check {
 		disk.Err = fmt.Errorf("the disk is full: %d bytes of %d are free; reads and deletes are served, data is refused until space is freed", room.Free, room.Total)
 	}
 	return append(checks, disk)
-}
-
-func (f clusterFace) ClusterChecks() []httpapi.Check { return asChecks(f.node.ClusterChecks()) }
-
-func asChecks(checks []cluster.Check) (out []httpapi.Check) {
-	for _, c := range checks {
-		out = append(out, httpapi.Check(c))
-	}
-	return out
-}
-
-func (f clusterFace) Status(ctx context.Context) any { return f.node.Status(ctx) }
-
-// LeaderContact drops what httpapi does not ask: whether a leader is known now.
-func (f clusterFace) LeaderContact() (at time.Time, ok bool) {
-	at, _ = f.node.LeaderContact()
-	return at, !at.IsZero()
 }
 
 // newRegistry holds what /metrics shows: the process itself here, the rest by

@@ -21,7 +21,7 @@ func (n *node) openSpace(dir storage.Dir) (err error) {
 	}
 	n.space, err = storage.OpenSpace(storage.SpaceConfig{
 		Dir: dir, Soft: n.cfg.storage.soft, Hard: n.cfg.storage.hard, BallastBytes: ballast,
-		Owed: n.owed, Changed: func(storage.Room) { n.joined.diskChanged() },
+		Owed: n.owed, Changed: func(storage.Room) { n.joined.DiskChanged() },
 		Log: n.log, Metrics: storage.NewSpaceMetrics(n.metrics),
 	})
 	return err

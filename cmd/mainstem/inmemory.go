@@ -9,6 +9,7 @@ import (
 	"mainstem/cluster"
 	"mainstem/scrub"
 	"mainstem/storage"
+	"mainstem/wiring"
 )
 
 // What storage.mode may be. The first three are one here.
@@ -74,7 +75,7 @@ func (n *node) tellMode() {
 
 // openRaftStores opens what raft keeps: on disk, or in memory. checks are those of
 // it that can be verified.
-func (n *node) openRaftStores(dir storage.Dir, identity identityFile, metrics *storage.Metrics) (checks []scrub.Store, err error) {
+func (n *node) openRaftStores(dir storage.Dir, identity wiring.IdentityFile, metrics *storage.Metrics) (checks []scrub.Store, err error) {
 	snapshots, err := storage.OpenSnapshots(storage.SnapshotsConfig{Dir: dir.Snapshots(), FS: n.fs, Log: n.log, Metrics: metrics, Fatal: n.die})
 	if err != nil {
 		return nil, err

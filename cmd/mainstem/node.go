@@ -21,6 +21,7 @@ import (
 	"mainstem/peertls"
 	"mainstem/scrub"
 	"mainstem/storage"
+	"mainstem/wiring"
 )
 
 // node is one process's parts, in the order in which they are opened. A part is
@@ -53,7 +54,7 @@ type node struct {
 	raftLog *storage.Log // nil without a disk
 	stores  cluster.Stores
 	machine *fsm.Machine
-	joined  *latch // of cluster, for those whom the cluster calls while it opens
+	joined  *wiring.Latch // of cluster, for those whom the cluster calls while it opens
 	health  *scrub.Quarantine
 	scrub   *scrub.Scrubber
 	// joinCluster
@@ -123,11 +124,11 @@ func (n *node) openStorage() error {
 		return err
 	}
 	n.dir = dir
-	identity := identityFile{dir: dir, fs: storage.StrictFS(n.fs, n.die)}
-	if err := storage.ClaimIdentity(identity.fs, dir, n.cfg.cluster.nodeID); err != nil {
+	identity := wiring.IdentityFile{FS: storage.StrictFS(n.fs, n.die), Dir: dir}
+	if err := storage.ClaimIdentity(identity.FS, dir, n.cfg.cluster.nodeID); err != nil {
 		return err
 	}
-	n.joined = newLatch()
+	n.joined = wiring.NewLatch()
 	if err := n.openSpace(dir); err != nil {
 		return err
 	}
@@ -155,7 +156,7 @@ func (n *node) openStorage() error {
 		return err
 	}
 	n.opened.push("scrub", n.scrub.Close)
-	n.machine, err = fsm.New(n.engine, fsm.Config{Log: n.log, TailBytes: memory.tails, ChunkBytes: memory.chunks, Committed: n.joined.committed, Marked: n.scrub.Marked, Damaged: n.health.Found})
+	n.machine, err = fsm.New(n.engine, fsm.Config{Log: n.log, TailBytes: memory.tails, ChunkBytes: memory.chunks, Committed: n.joined.Committed, Marked: n.scrub.Marked, Damaged: n.health.Found})
 	return err
 }
 
@@ -186,14 +187,14 @@ func (n *node) joinCluster() error {
 		SnapshotBytes: uint64(r.snapshotBytes), TrailingBytes: uint64(r.trailingBytes),
 		Limits:         n.cfg.stored(),
 		ForwardedBytes: n.cfg.limits.forwardedBytes,
-		RestoreOnStart: behind, Disk: n.diskToWatch(), Log: n.log, Tracer: n.tracer, Metrics: n.metrics, Lead: n.joined.leading(n.machine, n.scrub, n.deliverer), Watched: n.machine.Watched,
+		RestoreOnStart: behind, Disk: n.diskToWatch(), Log: n.log, Tracer: n.tracer, Metrics: n.metrics, Lead: n.joined.Leading(n.leading), Watched: n.machine.Watched,
 		Health: n.health, Note: n.scrub.Note, Keyring: n.keyring(),
 	}, n.machine, n.stores, n.network(), n.discovery)
 	if err != nil {
 		return err
 	}
 	n.opened.push("cluster", n.cluster.Close)
-	n.joined.open(n.cluster)
+	n.joined.Open(n.cluster)
 	return nil
 }
 
@@ -213,19 +214,4 @@ func closeOnce(l io.Closer) func() error {
 		_ = l.Close()
 		return nil
 	}
-}
-
-// identityFile is node.json as the cluster knows it.
-type identityFile struct {
-	dir storage.Dir
-	fs  vfs.FS
-}
-
-func (f identityFile) Load() (cluster.Identity, error) {
-	id, _, err := storage.LoadIdentity(f.fs, f.dir)
-	return cluster.Identity(id), err
-}
-
-func (f identityFile) Save(id cluster.Identity) error {
-	return storage.SaveIdentity(f.fs, f.dir, storage.Identity(id))
 }

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-
 	"mainstem/scrub"
 	"mainstem/storage"
 )
@@ -11,7 +9,7 @@ import (
 func (n *node) newQuarantine(dir storage.Dir) *scrub.Quarantine {
 	return scrub.NewQuarantine(scrub.QuarantineConfig{
 		Save: func(d storage.Damage) error { return storage.SaveDamage(n.fs, dir, d) },
-		Last: n.joined.lastCopy,
+		Last: n.joined.LastCopy,
 		Log:  n.log,
 	})
 }
@@ -23,34 +21,4 @@ func (n *node) newScrubber(rest []scrub.Store) (*scrub.Scrubber, error) {
 		Stores:     append([]scrub.Store{{Name: "copy", Verify: n.engine.Verify}}, rest...),
 		Quarantine: n.health, Log: n.log, Metrics: n.metrics,
 	})
-}
-
-// members are those of the cluster as the scrub knows them; none before it is
-// open.
-func (l *latch) members() []scrub.Member {
-	c := l.node.Load()
-	if c == nil {
-		return nil
-	}
-	var members []scrub.Member
-	for _, m := range c.Status(context.Background()).Members {
-		members = append(members, scrub.Member{ID: m.NodeID, Voter: m.Voter, Reachable: m.Reachable, Note: m.Note})
-	}
-	return members
-}
-
-// lastCopy reports that no other node is known from which the streams could be
-// read, or this one be filled.
-func (l *latch) lastCopy() bool {
-	c := l.node.Load()
-	if c == nil {
-		return true
-	}
-	st := c.Status(context.Background())
-	for _, m := range st.Members {
-		if m.NodeID != st.NodeID && m.Voter && m.Reachable && m.Damage == "" {
-			return false
-		}
-	}
-	return true
 }

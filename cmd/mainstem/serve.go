@@ -116,7 +116,7 @@ func runNode(ctx context.Context, cfg config, in invocation, greet func(net.Addr
 	err = n.start(ctx)
 	if err == nil {
 		serving.Go(func() error { return n.api.Run(ctx) })
-		serving.Go(func() error { return n.scrub.Run(ctx, n.joined.members) })
+		serving.Go(func() error { return n.scrub.Run(ctx, n.joined.Members) })
 		n.whenReady(ctx, greet)
 		select {
 		case <-ctx.Done():

@@ -12,6 +12,7 @@ import (
 	"mainstem/cluster"
 	"mainstem/scrub"
 	"mainstem/storage"
+	"mainstem/wiring"
 )
 
 const (
@@ -86,7 +87,7 @@ func (d *disk) open(nodeID string, fatal func(error)) (o *opened, err error) {
 			err = errors.Join(err, o.close())
 		}
 	}()
-	identity := identityFile{d.fs(), d.dir}
+	identity := wiring.IdentityFile{FS: d.fs(), Dir: d.dir}
 	if err := storage.ClaimIdentity(d.fs(), d.dir, nodeID); err != nil {
 		return o, err
 	}
@@ -131,19 +132,4 @@ func (o *opened) close() error {
 		o.ends = o.ends[:last]
 	}
 	return errors.Join(errs...)
-}
-
-// identityFile is node.json as the cluster knows it.
-type identityFile struct {
-	fs  vfs.FS
-	dir storage.Dir
-}
-
-func (f identityFile) Load() (cluster.Identity, error) {
-	id, _, err := storage.LoadIdentity(f.fs, f.dir)
-	return cluster.Identity(id), err
-}
-
-func (f identityFile) Save(id cluster.Identity) error {
-	return storage.SaveIdentity(f.fs, f.dir, storage.Identity(id))
 }

@@ -17,12 +17,8 @@ import (
 	"mainstem/httpapi"
 	"mainstem/scrub"
 	"mainstem/storage"
-	"mainstem/stream"
+	"mainstem/wiring"
 )
-
-// sweepInterval is how often a leader looks for streams whose time is up, as in
-// the product.
-const sweepInterval = 200 * time.Millisecond
 
 // Node is one process: the product's parts, wired as its command wires them.
 type Node struct {
@@ -67,17 +63,12 @@ func openNode(p parts) (*Node, error) {
 	n := &Node{ID: p.id, Clock: p.clock, Engine: p.disk.engine, host: p.host, disco: p.disco, disk: p.disk,
 		Health: p.disk.health, Metrics: prometheus.NewRegistry()}
 	n.alive, n.die = context.WithCancel(context.Background())
-	var joined atomic.Pointer[cluster.Node]
-	known := make(chan struct{})
+	joined := wiring.NewLatch()
 	if err := n.newScrubber(p); err != nil {
 		return nil, err
 	}
 	var err error
-	n.Machine, err = fsm.New(p.disk.engine, fsm.Config{Log: p.opts.Log, Marked: n.scrub.Marked, Damaged: n.Health.Found, Committed: func(index, term uint64) {
-		if c := joined.Load(); c != nil {
-			c.AppliedHook(index, term)
-		}
-	}})
+	n.Machine, err = fsm.New(p.disk.engine, fsm.Config{Log: p.opts.Log, Marked: n.scrub.Marked, Damaged: n.Health.Found, Committed: joined.Committed})
 	if err != nil {
 		return nil, err
 	}
@@ -85,21 +76,12 @@ func openNode(p parts) (*Node, error) {
 		NodeID: p.id, AdvertisePeer: clustertest.Addr(p.id), AdvertiseHTTP: p.id + ":4437", Version: "sim",
 		Join: p.members, BootstrapExpect: len(p.members), RestoreOnStart: p.disk.behind,
 		Now: p.clock.Now, Log: p.opts.Log, Watched: n.Machine.Watched, Health: n.Health, Note: n.scrub.Note,
-		Lead: func(ctx context.Context) {
-			select {
-			case <-known:
-			case <-ctx.Done():
-				return
-			}
-			submit := func(ctx context.Context, c stream.Command) error {
-				_, err := joined.Load().Submit(ctx, c)
-				return err
-			}
+		Lead: joined.Leading(func(ctx context.Context) {
 			var leading sync.WaitGroup
-			leading.Go(func() { n.Machine.Sweep(ctx, sweepInterval, p.clock.Now, submit) })
-			leading.Go(func() { n.scrub.Lead(ctx, n.members(joined.Load()), submit) })
+			leading.Go(func() { n.Machine.Sweep(ctx, wiring.SweepInterval, p.clock.Now, joined.Propose) })
+			leading.Go(func() { n.scrub.Lead(ctx, joined.Members, joined.Propose) })
 			leading.Wait()
-		},
+		}),
 	}
 	if p.opts.Cluster != nil {
 		p.opts.Cluster(&cfg)
@@ -112,15 +94,14 @@ func openNode(p parts) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	joined.Store(n.Cluster)
-	close(known)
-	if err := n.serve(p.opts); err != nil {
+	joined.Open(n.Cluster)
+	if err := n.serve(p.opts, joined); err != nil {
 		return nil, errors.Join(err, n.Cluster.Close())
 	}
 	return n, nil
 }
 
-func (n *Node) serve(opts *Options) (err error) {
+func (n *Node) serve(opts *Options, joined *wiring.Latch) (err error) {
 	cfg := httpapi.Config{Now: n.Clock.Now, Damaged: n.Health.Damaged(), Log: opts.Log}
 	if opts.HTTP != nil {
 		opts.HTTP(&cfg)
@@ -137,13 +118,13 @@ func (n *Node) serve(opts *Options) (err error) {
 	if opts.Reader != nil {
 		r = opts.Reader(n, r)
 	}
-	if n.api, err = httpapi.New(cfg, w, f, r, face{n.Cluster}); err != nil {
+	if n.api, err = httpapi.New(cfg, w, f, r, wiring.Face{Node: n.Cluster}); err != nil {
 		return err
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	n.stop = stop
 	n.renewing.Go(func() { _ = n.api.Run(ctx) })
-	n.renewing.Go(func() { _ = n.scrub.Run(ctx, n.members(n.Cluster)) })
+	n.renewing.Go(func() { _ = n.scrub.Run(ctx, joined.Members) })
 	return nil
 }
 
@@ -219,22 +200,6 @@ func (w watched) Restore(source io.ReadCloser) error {
 	w.restored.Add(1)
 	return w.Machine.Restore(source)
 }
-
-// face is a cluster.Node as httpapi wants to see it.
-type face struct{ node *cluster.Node }
-
-func (f face) Checks() []httpapi.Check {
-	return []httpapi.Check{{Name: "node", Err: f.node.Ready()}}
-}
-func (f face) ClusterChecks() []httpapi.Check { return nil }
-func (f face) Status(ctx context.Context) any { return f.node.Status(ctx) }
-
-func (f face) LeaderContact() (at time.Time, ok bool) {
-	at, _ = f.node.LeaderContact()
-	return at, !at.IsZero()
-}
-
-var _ httpapi.Cluster = face{}
 
 // discard is the log of nodes that nobody listens to.
 func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
