@@ -133,6 +133,7 @@ func TestABenchSeesWhatIsWrong(t *testing.T) {
 		"batch":                  func(c *Config) { c.Connections, c.Streams, c.Batch = 2, 5, 3 },
 		"fanout":                 func(c *Config) { c.Readers, c.Rate = 3, 200 },
 		"fanout over long-polls": func(c *Config) { c.Readers, c.Rate, c.Mode = 3, 200, ModeLongPoll },
+		"mixed at full speed":    func(c *Config) { c.Readers, c.Streams, c.Connections, c.Rate = 6, 3, 2, RateMost },
 		"mixed":                  func(c *Config) { c.Readers, c.Streams, c.Connections, c.Rate = 6, 3, 2, 200 },
 	} {
 		for fault, caught := range map[string]func(*Result) uint64{
@@ -222,7 +223,7 @@ func TestConfigsThatCannotBeRun(t *testing.T) {
 		"header":   func(c *Config) { c.Headers = []string{"X: a\r\nY: b"} },
 		"mode":     func(c *Config) { c.Mode = "poll" },
 		"number":   func(c *Config) { c.Streams = -1 },
-		"rate":     func(c *Config) { c.Rate = -1 },
+		"rate":     func(c *Config) { c.Rate = -2 },
 	} {
 		c := good
 		spoil(&c)

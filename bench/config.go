@@ -22,7 +22,7 @@ type Config struct {
 	Bytes       bool    // messages are bytes and not JSON
 	Batch       int     // messages in one append
 	Readers     int     // live readers, over all streams (fanout, mixed)
-	Rate        float64 // messages per second over all streams (fanout, mixed)
+	Rate        float64 // messages per second over all streams (fanout, mixed); RateMost for as many as the writers can
 	Mode        string  // of live readers: sse or long-poll
 	Megabytes   int     // to catch up with (catchup); 64
 	Headers     []string
@@ -48,6 +48,9 @@ type Sample struct {
 	Latencies map[string]Latency
 	Memory    float64 // of the server's processes, in MB
 }
+
+// RateMost has each writer send the next message when the last is acknowledged.
+const RateMost = -1
 
 // Modes of live readers.
 const (
@@ -83,8 +86,11 @@ func (c Config) Validate() error {
 	default:
 		return fmt.Errorf("%q is not a mode of live reading; use %s or %s", c.Mode, ModeSSE, ModeLongPoll)
 	}
-	if c.Rate < 0 || c.Duration < 0 || c.Timeout < 0 {
-		return errors.New("the rate, the duration and the timeout cannot be negative")
+	if c.Rate < 0 && c.Rate != RateMost {
+		return fmt.Errorf("%v messages a second are none; give a rate above 0, or %d for as many as the writers can", c.Rate, RateMost)
+	}
+	if c.Duration < 0 || c.Timeout < 0 {
+		return errors.New("the duration and the timeout cannot be negative")
 	}
 	return nil
 }

@@ -7,7 +7,8 @@ import (
 )
 
 // pace is writers that append at given moments, whether the last append was quick or
-// not. Each has streams of its own and sends to one after the other.
+// not; or, at RateMost, one message after the other. Each has streams of its own and
+// sends to one after the other.
 type pace struct {
 	fan     *fan
 	lanes   [][]*lane // by writer
@@ -27,7 +28,10 @@ func newPace(f *fan) *pace {
 	}
 	begin := time.Now()
 	for w, lanes := range p.lanes {
-		gap := time.Duration(float64(time.Second) * float64(f.Batch*f.Streams) / f.Rate / float64(len(lanes)))
+		var gap time.Duration
+		if f.Rate != RateMost {
+			gap = time.Duration(float64(time.Second) * float64(f.Batch*f.Streams) / f.Rate / float64(len(lanes)))
+		}
 		first := begin.Add(gap * time.Duration(w) / time.Duration(writers))
 		p.writing.Go(func() { p.write(w, lanes, first, gap) })
 	}
@@ -45,7 +49,7 @@ func (p *pace) write(w int, lanes []*lane, next time.Time, gap time.Duration) {
 		case <-time.After(time.Until(next)):
 		}
 		measuring := f.measuring.Load()
-		if behind := int64(time.Since(next)); measuring && behind > p.late.Load() {
+		if behind := int64(time.Since(next)); measuring && gap > 0 && behind > p.late.Load() {
 			p.late.Store(behind)
 		}
 		next = next.Add(gap)

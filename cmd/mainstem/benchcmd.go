@@ -72,7 +72,7 @@ func scenarioCommand(in invocation, name string) *cobra.Command {
 	f.BoolVar(&c.Bytes, "bytes", false, "messages are bytes and not JSON")
 	f.IntVar(&c.Batch, "batch", 0, "messages in one append")
 	f.IntVar(&c.Readers, "readers", 0, "live readers over all streams")
-	f.Float64Var(&c.Rate, "rate", 0, "messages per second over all streams, for live readers")
+	f.Float64Var(&c.Rate, "rate", 0, "messages per second over all streams, for live readers; -1 for as many as the writers can")
 	f.StringVar(&c.Mode, "mode", "", "how live readers read: sse or long-poll")
 	f.IntVar(&c.Megabytes, "megabytes", 0, "how much to catch up with")
 	f.StringArrayVar(&c.Headers, "header", nil, "header of every request, as 'Name: value'; may be repeated")

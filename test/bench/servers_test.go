@@ -45,7 +45,7 @@ func servers() []server {
 	return []server{
 		{ceiling, startCeiling},
 		{oneNode, startOne},
-		{threeNodes, startThree},
+		{threeNodes, func(t *testing.T) running { return startThree(t) }},
 		{nodeMemory, func(t *testing.T) running { return startReference(t, false) }},
 		{nodeFile, func(t *testing.T) running { return startReference(t, true) }},
 		{etcd, startEtcd},
@@ -78,8 +78,8 @@ func startOne(t *testing.T) running {
 
 // startThree lets writers use all nodes, and those who follow only nodes that do not
 // lead.
-func startThree(t *testing.T) running {
-	return runningCluster(harness.StartCluster(t, 3, quiet()...))
+func startThree(t *testing.T, args ...string) running {
+	return runningCluster(harness.StartCluster(t, 3, append(quiet(), args...)...))
 }
 
 // startSlow has a disk that takes as long as a common cloud volume for each fsync.
