@@ -33,7 +33,9 @@ var arrows = map[string][]string{
 	"httpapi":             {"stream", "subs", "auth"},
 	"wiring":              {"stream", "storage", "cluster", "httpapi", "scrub"},
 	"embed":               {"storage", "fsm", "cluster", "httpapi", "wiring"},
-	"cmd/mainstem":        {"stream", "subs", "storage", "fsm", "cluster", "deliver", "auth", "httpapi", "client", "scrub", "recovery", "backup", "objects", "doctor", "lines", "bench", "fresh", "peertls", "wiring"},
+	"cmd/mainstem":        {"stream", "subs", "storage", "fsm", "cluster", "deliver", "auth", "httpapi", "client", "scrub", "recovery", "backup", "objects", "doctor", "lines", "bench", "fresh", "peertls", "wiring", "settings", "phase"},
+	"settings":            {"stream", "storage", "cluster", "deliver", "httpapi", "peertls", "phase"}, // for the values that each may have
+	"phase":               {},
 	"scrub":               {"stream", "storage"},
 	"lines":               {},
 	"fresh":               {},
@@ -69,6 +71,7 @@ var strangers = map[string][]string{
 	"peertls":  {"os", "net/http", "github.com/hashicorp/raft", "github.com/hashicorp/memberlist", "github.com/labstack/echo/v4"},
 	"deliver":  {"io/fs", "github.com/hashicorp/raft", "github.com/cockroachdb/pebble/v2", "github.com/labstack/echo/v4"},
 	"embed":    {"os", "io/fs", "github.com/labstack/echo/v4", "github.com/hashicorp/memberlist", "github.com/spf13/cobra"},
+	"settings": {"log/slog", "github.com/hashicorp/raft", "github.com/cockroachdb/pebble/v2", "github.com/labstack/echo/v4", "github.com/hashicorp/memberlist"},
 	"lines":    {"github.com/labstack/echo/v4", "github.com/hashicorp/raft", "github.com/cockroachdb/pebble/v2"},
 }
 

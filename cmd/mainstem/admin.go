@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-
 	"mainstem/cluster"
+	"mainstem/settings"
 	"mainstem/storage"
+	"net/http"
 )
 
 // Paths of the operator's endpoints. status is httpapi's.
@@ -19,7 +19,6 @@ const (
 	membersPath   = "/v1/cluster/members"
 	joinPath      = "/v1/cluster/join"
 	transferPath  = "/v1/cluster/transfer-leader"
-	checksumPath  = "/v1/cluster/checksum"
 	adminBytesMax = 4096
 )
 
@@ -41,7 +40,7 @@ type change struct {
 // leader carries it out.
 func adminHandler(c operated, mayChange func(*http.Request) string, sum func(context.Context) (storage.Sum, error)) *http.ServeMux {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+checksumPath, checksumHandler(sum))
+	mux.HandleFunc("GET "+settings.ChecksumPath, checksumHandler(sum))
 	mux.HandleFunc("GET "+membersPath, func(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusOK, c.Status(r.Context()).Members)
 	})
@@ -74,7 +73,7 @@ func readChange(w http.ResponseWriter, r *http.Request) (q change, err error) {
 		return q, fmt.Errorf("the body is not the JSON that was expected: %w", err)
 	}
 	if r.URL.Path == joinPath {
-		return q, checkAddress(q.Address)
+		return q, settings.CheckAddress(q.Address)
 	}
 	return q, nil
 }

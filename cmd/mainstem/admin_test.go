@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"mainstem/settings"
+	"mainstem/storage"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -11,8 +13,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"mainstem/storage"
 )
 
 func TestChecksumAnswersOneAtATime(t *testing.T) {
@@ -28,7 +28,7 @@ func TestChecksumAnswersOneAtATime(t *testing.T) {
 		for range 3 {
 			all.Go(func() {
 				w := httptest.NewRecorder()
-				h(w, httptest.NewRequest("GET", checksumPath, nil))
+				h(w, httptest.NewRequest("GET", settings.ChecksumPath, nil))
 				if got, want := strings.TrimSpace(w.Body.String()), `{"applied":7,"bytes":30,"keys":2,"sum":"ab"}`; w.Code != http.StatusOK || got != want {
 					t.Errorf("got %d %s, want 200 %s", w.Code, got, want)
 				}
@@ -44,7 +44,7 @@ func TestChecksumAnswersOneAtATime(t *testing.T) {
 func TestAChecksumThatBreaksOffIsAProblem(t *testing.T) {
 	h := checksumHandler(func(context.Context) (storage.Sum, error) { return storage.Sum{}, errors.New("disk on fire") })
 	w := httptest.NewRecorder()
-	h(w, httptest.NewRequest("GET", checksumPath, nil))
+	h(w, httptest.NewRequest("GET", settings.ChecksumPath, nil))
 	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Content-Type") != "application/problem+json" || !strings.Contains(w.Body.String(), "disk on fire") {
 		t.Fatalf("got %d %s", w.Code, w.Body)
 	}

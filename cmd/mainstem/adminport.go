@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"mainstem/phase"
 	"net"
 	"net/http"
 	"net/http/pprof"
@@ -14,11 +15,11 @@ const profilesPath = "/debug/pprof/"
 
 // listenForAdmin takes the port of operators' tools, if there shall be one.
 func (n *node) listenForAdmin() (err error) {
-	if n.cfg.server.adminAddr == "" {
+	if n.cfg.Server.AdminAddr == "" {
 		return nil
 	}
-	if n.admins, err = net.Listen("tcp", n.cfg.server.adminAddr); err != nil {
-		return fmt.Errorf("--admin-addr %s: %w", n.cfg.server.adminAddr, err)
+	if n.admins, err = net.Listen("tcp", n.cfg.Server.AdminAddr); err != nil {
+		return fmt.Errorf("--admin-addr %s: %w", n.cfg.Server.AdminAddr, err)
 	}
 	n.opened.push("admin port", closeOnce(n.admins))
 	return nil
@@ -31,12 +32,12 @@ func (n *node) serveAdmin() error {
 	if n.admins == nil {
 		return nil
 	}
-	server := &http.Server{Handler: adminPort(n.door), ReadHeaderTimeout: n.cfg.server.readHeaderTimeout, ErrorLog: n.server.ErrorLog}
+	server := &http.Server{Handler: adminPort(n.door), ReadHeaderTimeout: n.cfg.Server.ReadHeaderTimeout, ErrorLog: n.server.ErrorLog}
 	err := server.Serve(n.admins)
 	if errors.Is(err, http.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
 		return server.Close() // of profiles that are still being taken
 	}
-	return phaseStart.in(fmt.Errorf("serve operators on %s: %w", n.admins.Addr(), err))
+	return phase.Start.In(fmt.Errorf("serve operators on %s: %w", n.admins.Addr(), err))
 }
 
 // dismissAdmin closes the admin port: operators may look until the end.

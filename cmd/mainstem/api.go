@@ -16,21 +16,21 @@ import (
 
 // letIn makes the protocol's handler and puts it behind the front door.
 func (n *node) letIn() (err error) {
-	h, l := n.cfg.http, n.cfg.limits
+	h, l := n.cfg.HTTP, n.cfg.Limits
 	var access httpapi.Access
-	mayChange := byPlace(n.cfg.cluster.adminToken)
+	mayChange := byPlace(n.cfg.Cluster.AdminToken)
 	if n.gate.Open() {
 		access = n.gate
 		mayChange = func(*http.Request) string { return "" } // the gate has decided
 	}
 	n.api, err = httpapi.New(httpapi.Config{
-		BasePath: h.basePath, CORSOrigins: h.corsOrigins, StateOffsets: h.stateOffsets,
-		LongPollTimeout: h.longPollTimeout, SSEReconnectInterval: h.sseReconnectInterval, SSEKeepAlive: h.sseKeepAlive,
-		SlowReaderTimeout: h.slowReaderTimeout, NoLeaderGrace: h.noLeaderGrace,
-		BodyBytesMax: l.bodyBytes, ChunkBytes: int(l.chunkBytes), LiveReadersMax: l.liveReaders,
-		NameBytesMax: l.nameBytes, NameSegmentsMax: l.nameSegments, InFlightBytesMax: l.inFlightBytes, OutgoingBytesMax: l.outgoingBytes,
-		ClientRequests: l.clientRequests, ClientBytes: l.clientBytes,
-		PublicURL: n.cfg.server.publicURL, Subscriptions: n.machine, Webhooks: n.deliverer,
+		BasePath: h.BasePath, CORSOrigins: h.CORSOrigins, StateOffsets: h.StateOffsets,
+		LongPollTimeout: h.LongPollTimeout, SSEReconnectInterval: h.SSEReconnectInterval, SSEKeepAlive: h.SSEKeepAlive,
+		SlowReaderTimeout: h.SlowReaderTimeout, NoLeaderGrace: h.NoLeaderGrace,
+		BodyBytesMax: l.BodyBytes, ChunkBytes: int(l.ChunkBytes), LiveReadersMax: l.LiveReaders,
+		NameBytesMax: l.NameBytes, NameSegmentsMax: l.NameSegments, InFlightBytesMax: l.InFlightBytes, OutgoingBytesMax: l.OutgoingBytes,
+		ClientRequests: l.ClientRequests, ClientBytes: l.ClientBytes,
+		PublicURL: n.cfg.Server.PublicURL, Subscriptions: n.machine, Webhooks: n.deliverer,
 		Access: access, TakeOver: n.takeOver(), Damaged: n.health.Damaged(),
 		Log: n.log, Tracer: n.tracer, Metrics: n.metrics,
 	}, n.cluster, n.cluster, n.machine, clusterFace{wiring.Face{Node: n.cluster}, n.space})

@@ -7,6 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mainstem/backup"
+	"mainstem/objects"
+	"mainstem/phase"
+	"mainstem/settings"
+	"mainstem/storage"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -16,10 +21,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/time/rate"
-
-	"mainstem/backup"
-	"mainstem/objects"
-	"mainstem/storage"
 )
 
 // backuper is the part of the command line that makes backups and reads them.
@@ -35,8 +36,8 @@ type backuper struct {
 
 func backupCommand(in invocation) *cobra.Command {
 	b := &backuper{
-		asker:  asker{token: variable(in.environ, adminTokenName), out: in.stdout},
-		places: objects.Config{Stdin: in.stdin, Stdout: in.stdout, AzureConnection: variable(in.environ, objects.AzureVariable)},
+		asker:  asker{token: settings.Variable(in.environ, adminTokenName), out: in.stdout},
+		places: objects.Config{Stdin: in.stdin, Stdout: in.stdout, AzureConnection: settings.Variable(in.environ, objects.AzureVariable)},
 		bars:   &streamer{notes: in.stderr},
 	}
 	cmd := &cobra.Command{
@@ -59,12 +60,12 @@ func (b *backuper) createCommand(environ []string) *cobra.Command {
 		Args:    words(1, 1),
 		RunE:    func(cmd *cobra.Command, args []string) error { return b.create(cmd.Context(), args[0]) },
 	}
-	node := variable(environ, urlName)
+	node := settings.Variable(environ, settings.URLName)
 	if node == "" {
 		node = defaultNodeURL
 	}
 	f := cmd.Flags()
-	f.StringVar(&b.url, "url", node, "client address of the node to read from ("+urlName+")")
+	f.StringVar(&b.url, "url", node, "client address of the node to read from ("+settings.URLName+")")
 	f.BoolVar(&b.full, "full", false, "read all, whatever backups there are")
 	f.BoolVar(&b.local, "local", false, "back up what the node has, without asking the leader whether that is all; for a cluster without a leader")
 	f.Int64Var(&b.perSecond, "bytes-per-second", 0, "read no faster than this; 0 for as fast as it goes")
@@ -73,7 +74,7 @@ func (b *backuper) createCommand(environ []string) *cobra.Command {
 
 func (b *backuper) create(ctx context.Context, where string) (err error) {
 	if b.perSecond != 0 && b.perSecond < minBackupRate {
-		return phaseLoad.in(fmt.Errorf("--bytes-per-second %d: use %d or more, or 0", b.perSecond, minBackupRate))
+		return phase.Load.In(fmt.Errorf("--bytes-per-second %d: use %d or more, or 0", b.perSecond, minBackupRate))
 	}
 	bucket, err := objects.OpenForWriting(where, b.places)
 	if err != nil {

@@ -11,13 +11,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mainstem/doctor"
+	"mainstem/phase"
+	"mainstem/settings"
 	"os"
 	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"mainstem/doctor"
 )
 
 const (
@@ -68,7 +69,7 @@ type missingFile struct {
 
 func debugCommand(in invocation) *cobra.Command {
 	cmd := &cobra.Command{Use: "debug", Short: "Gather what helps to find out what is wrong"}
-	b := &bundler{examiner: examiner{token: variable(in.environ, adminTokenName)}, out: in.stdout, notes: in.stderr, now: time.Now}
+	b := &bundler{examiner: examiner{token: settings.Variable(in.environ, adminTokenName)}, out: in.stdout, notes: in.stderr, now: time.Now}
 	bundle := &cobra.Command{
 		Use: "bundle", Short: "Write what all members tell of themselves into one file to send to somebody who helps", Args: noArgs,
 		Long: "Write status, health, metrics, the last lines of the log, settings without secrets, and profiles of all members into a .tar.gz, with what\n" +
@@ -87,7 +88,7 @@ func debugCommand(in invocation) *cobra.Command {
 
 func (b *bundler) run(ctx context.Context) (err error) {
 	if b.profile < 0 || b.profile > profileMost {
-		return phaseLoad.in(fmt.Errorf("--profile %s: use 0s to %s", b.profile, profileMost))
+		return phase.Load.In(fmt.Errorf("--profile %s: use 0s to %s", b.profile, profileMost))
 	}
 	if err := b.named(); err != nil {
 		return err
@@ -173,7 +174,7 @@ func (b *bundler) pages() []page {
 func (b *bundler) member(ctx context.Context, p *packer, at int, e doctor.Member) (bundleMember, error) {
 	m := bundleMember{NodeID: e.ID, URL: e.URL, Files: []bundledFile{}, Missing: []missingFile{}}
 	dir := fmt.Sprintf("nodes/%d", at+1)
-	if nodeIDForm.MatchString(e.ID) { // a server that is not ours may say anything
+	if settings.NodeIDForm.MatchString(e.ID) { // a server that is not ours may say anything
 		dir = "nodes/" + e.ID
 	}
 	var answer *refusedError

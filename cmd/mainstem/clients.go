@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"mainstem/phase"
 	"net"
 	"net/http"
 	"sync"
@@ -55,7 +56,7 @@ func (n *node) serveClients() error {
 	if errors.Is(err, http.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
 		return nil
 	}
-	return phaseStart.in(fmt.Errorf("serve clients on %s: %w", n.clients.Addr(), err))
+	return phase.Start.In(fmt.Errorf("serve clients on %s: %w", n.clients.Addr(), err))
 }
 
 // dismissClients closes the port, lets what was accepted be answered, and ends

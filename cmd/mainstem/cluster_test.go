@@ -3,12 +3,12 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"mainstem/cluster"
+	"mainstem/settings"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
-
-	"mainstem/cluster"
 )
 
 // freeAddresses returns addresses of ports that were free a moment ago.
@@ -69,7 +69,7 @@ func TestThreeNodesFormOneClusterAndServeAnywhere(t *testing.T) {
 	eventually(t, "equal copies", func() bool {
 		sums = sums[:0]
 		for _, addr := range clients {
-			code, body := get(t, "http://"+addr+checksumPath)
+			code, body := get(t, "http://"+addr+settings.ChecksumPath)
 			if code != http.StatusOK {
 				t.Fatalf("checksum: got %d %q", code, body)
 			}

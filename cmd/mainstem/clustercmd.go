@@ -6,21 +6,21 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"mainstem/cluster"
+	"mainstem/phase"
+	"mainstem/settings"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"mainstem/cluster"
 )
 
 const (
 	askTimeout     = 15 * time.Second // above what a node takes for a change
 	answerBytesMax = 1 << 20
 	defaultNodeURL = "http://127.0.0.1:4437"
-	urlName        = "DS_URL"
 	adminTokenName = "DS_CLUSTER__ADMIN_TOKEN"
 )
 
@@ -34,17 +34,17 @@ type asker struct {
 
 // clusterCommand asks a running node about its cluster, or to change it.
 func clusterCommand(in invocation) *cobra.Command {
-	a := &asker{token: variable(in.environ, adminTokenName), out: in.stdout}
+	a := &asker{token: settings.Variable(in.environ, adminTokenName), out: in.stdout}
 	cmd := &cobra.Command{
 		Use: "cluster", Short: "Ask a running node about its cluster, or to change it",
 		Long: "Ask a running node about its cluster, or to change it. Any node takes the call, and the leader carries it out.\n" +
 			"Changes are taken from the machine that the node runs on, or with the token in " + adminTokenName + ".",
 	}
-	node := variable(in.environ, urlName)
+	node := settings.Variable(in.environ, settings.URLName)
 	if node == "" {
 		node = defaultNodeURL
 	}
-	cmd.PersistentFlags().StringVar(&a.url, "url", node, "client address of any node ("+urlName+")")
+	cmd.PersistentFlags().StringVar(&a.url, "url", node, "client address of any node ("+settings.URLName+")")
 	cmd.PersistentFlags().BoolVar(&a.asJSON, "json", false, "print what the node answered")
 	cmd.AddCommand(keyringCommand(a, in),
 		&cobra.Command{Use: "status", Short: "Show the members, the leader and how many nodes may fail", Args: noArgs,
@@ -72,19 +72,10 @@ func clusterCommand(in invocation) *cobra.Command {
 func words(least, most int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < least || len(args) > most {
-			return phaseLoad.in(fmt.Errorf("%s: got %d words, want %s", cmd.CommandPath(), len(args), cmd.Use))
+			return phase.Load.In(fmt.Errorf("%s: got %d words, want %s", cmd.CommandPath(), len(args), cmd.Use))
 		}
 		return nil
 	}
-}
-
-func variable(environ []string, name string) string {
-	for _, v := range environ {
-		if value, ok := strings.CutPrefix(v, name+"="); ok {
-			return value
-		}
-	}
-	return ""
 }
 
 func (a *asker) status(ctx context.Context) error {

@@ -4,14 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"mainstem/phase"
+	"mainstem/settings"
 
 	"github.com/spf13/cobra"
-)
-
-// Names of commands that settings refer to.
-const (
-	commandDev   = "dev"
-	commandServe = "serve"
 )
 
 // invocation is all that a run takes from outside, so that a test can be main.
@@ -30,7 +26,7 @@ func run(ctx context.Context, in invocation) int {
 	root.SetOut(in.stdout)
 	root.SetErr(in.stderr)
 	if err := root.ExecuteContext(ctx); err != nil {
-		report(in.stderr, err)
+		phase.Report(in.stderr, err)
 		return exitCodeOf(err)
 	}
 	return 0
@@ -44,46 +40,46 @@ func rootCommand(in invocation) *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.SetFlagErrorFunc(explainFlag)
+	root.SetFlagErrorFunc(settings.ExplainFlag)
 	root.AddCommand(devCommand(in), serveCommand(in), versionCommand(), docsCommand(), clusterCommand(in), configCommand(in), authCommand(), streamCommand(in), exportCommand(in), importCommand(in), listAlias(in), healthCommand(in), recoverCommand(in), subscriptionsCommand(in), benchCommand(in), backupCommand(in), fsyncCommand(), doctorCommand(in), debugCommand(in))
 	return root
 }
 
 func devCommand(in invocation) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   commandDev,
+		Use:   settings.Dev,
 		Short: "Run one node for development, without configuration",
 		Long:  "Run one durable node on loopback. Without --data-dir its data lives in a temporary directory that is removed at exit.",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := load(commandDev, cmd.Flags(), in.environ)
+			cfg, err := settings.Load(settings.Dev, cmd.Flags(), in.environ)
 			if err != nil {
 				return err
 			}
-			return runDev(cmd.Context(), cfg.telling(), in)
+			return runDev(cmd.Context(), cfg.Telling(), in)
 		},
 	}
-	addFlags(cmd, commandDev)
+	settings.AddFlags(cmd, settings.Dev)
 	return cmd
 }
 
 func serveCommand(in invocation) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   commandServe,
+		Use:   settings.Serve,
 		Short: "Run a node, alone or in a cluster",
 		Example: "  mainstem serve --data-dir /var/lib/mainstem\n" +
 			"  mainstem serve --node-id a --data-dir /var/lib/mainstem --peer-addr 10.0.0.1:4438 --gossip-addr 10.0.0.1:4439 \\\n" +
 			"    --join 10.0.0.1:4439,10.0.0.2:4439,10.0.0.3:4439 --bootstrap-expect 3",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := load(commandServe, cmd.Flags(), in.environ)
+			cfg, err := settings.Load(settings.Serve, cmd.Flags(), in.environ)
 			if err != nil {
 				return err
 			}
-			return runServe(cmd.Context(), cfg.telling(), in)
+			return runServe(cmd.Context(), cfg.Telling(), in)
 		},
 	}
-	addFlags(cmd, commandServe)
+	settings.AddFlags(cmd, settings.Serve)
 	return cmd
 }
 
@@ -103,14 +99,14 @@ func docsCommand() *cobra.Command {
 		Short:  "Print docs/configuration.md",
 		Hidden: true,
 		Args:   noArgs,
-		Run:    func(cmd *cobra.Command, _ []string) { fmt.Fprint(cmd.OutOrStdout(), configurationDoc()) },
+		Run:    func(cmd *cobra.Command, _ []string) { fmt.Fprint(cmd.OutOrStdout(), settings.Document()) },
 	}
 }
 
 // noArgs refuses words that are not flags, in the phase of reading the command line.
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return phaseLoad.in(fmt.Errorf("%s takes no arguments, got %q; flags begin with two dashes", cmd.CommandPath(), args))
+		return phase.Load.In(fmt.Errorf("%s takes no arguments, got %q; flags begin with two dashes", cmd.CommandPath(), args))
 	}
 	return nil
 }

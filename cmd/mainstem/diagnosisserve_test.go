@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"log/slog"
+	"mainstem/settings"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -40,7 +41,7 @@ func TestTheRecentLogIsBounded(t *testing.T) {
 func TestTheRecentLogHoldsInfoWhateverIsWritten(t *testing.T) {
 	var out bytes.Buffer
 	var recent recentLog
-	log := newLogger(logConfig{level: "error", format: "text"}, &out, &recent)
+	log := newLogger(settings.Log{Level: "error", Format: "text"}, &out, &recent)
 	log.Debug("one")
 	log.Info("two")
 	log.Error("three")
@@ -51,13 +52,13 @@ func TestTheRecentLogHoldsInfoWhateverIsWritten(t *testing.T) {
 }
 
 // secretive are settings with something to hide in several places.
-func secretive(t *testing.T) loaded {
+func secretive(t *testing.T) settings.Loaded {
 	t.Helper()
 	cmd := configShowCommand(invocation{})
 	if err := cmd.ParseFlags([]string{"--data-dir=d", "--node-id=a"}); err != nil {
 		t.Fatal(err)
 	}
-	l, err := load(commandServe, cmd.Flags(), []string{
+	l, err := settings.Load(settings.Serve, cmd.Flags(), []string{
 		`DS_CLUSTER__ADMIN_TOKEN=tok"en-secret`, "DS_AUTH__SIGNED_URL__SECRET=signing-secret-signing-secret-0123",
 		"DS_OBSERVABILITY__OTLP_ENDPOINT=http://127.0.0.1:4318",
 		"DS_OBSERVABILITY__OTLP_HEADERS=x-key=header-secret",
@@ -69,11 +70,11 @@ func secretive(t *testing.T) loaded {
 }
 
 func TestSecretsAreInNeitherSettingsNorLog(t *testing.T) {
-	told := secretive(t).tell()
+	told := secretive(t).Tell()
 	var recent recentLog
 	log := slog.New(slog.NewJSONHandler(&recent, nil))
 	log.Info(`refused tok"en-secret`, "header", "header-secret", "signing", "signing-secret-signing-secret-0123")
-	d := diagnosis{config: servedConfig{NodeID: "a", Settings: told.settings}, recent: &recent, secrets: told.hiding()}
+	d := diagnosis{config: servedConfig{NodeID: "a", Settings: told.Settings}, recent: &recent, secrets: told.Hiding()}
 	mux := http.NewServeMux()
 	d.handle(mux, func(*http.Request) string { return "" })
 	for path, want := range map[string]string{configPath: `"cluster.admin_token","value":"(hidden)"`, recentLogPath: `"header":"(hidden)"`} {
@@ -97,14 +98,14 @@ func TestURLsAreToldWithoutCredentials(t *testing.T) {
 		"/var/lib/mainstem?x":                 "/var/lib/mainstem?x",
 		"10.0.0.1:4437":                       "10.0.0.1:4437",
 	} {
-		if got := withoutCredentials(text); got != want {
+		if got := settings.WithoutCredentials(text); got != want {
 			t.Errorf("%s: got %s, want %s", text, got, want)
 		}
 	}
 }
 
 func TestDiagnosisIsForOperators(t *testing.T) {
-	d := diagnosis{recent: &recentLog{}, secrets: toldSettings{}.hiding()}
+	d := diagnosis{recent: &recentLog{}, secrets: settings.Told{}.Hiding()}
 	mux := http.NewServeMux()
 	d.handle(mux, func(*http.Request) string { return "you may not" })
 	for _, path := range []string{configPath, recentLogPath} {
@@ -117,7 +118,7 @@ func TestDiagnosisIsForOperators(t *testing.T) {
 }
 
 func TestTheLastLinesAreAskedForByNumber(t *testing.T) {
-	d := diagnosis{recent: &recentLog{}, secrets: toldSettings{}.hiding()}
+	d := diagnosis{recent: &recentLog{}, secrets: settings.Told{}.Hiding()}
 	for _, line := range []string{`{"n":1}`, `{"n":2}`, `{"n":3}`} {
 		_, _ = d.recent.Write([]byte(line + "\n"))
 	}

@@ -12,15 +12,15 @@ import (
 // openSpace looks at the disk before the stores are opened: on a full one they
 // need the ballast.
 func (n *node) openSpace(dir storage.Dir) (err error) {
-	if n.cfg.storage.inMemory() {
+	if n.cfg.Storage.InMemory() {
 		return nil
 	}
-	ballast := n.cfg.storage.ballastBytes
+	ballast := n.cfg.Storage.BallastBytes
 	if ballast == 0 {
 		ballast = -1 // none, where 0 would be the default
 	}
 	n.space, err = storage.OpenSpace(storage.SpaceConfig{
-		Dir: dir, Soft: n.cfg.storage.soft, Hard: n.cfg.storage.hard, BallastBytes: ballast,
+		Dir: dir, Soft: n.cfg.Storage.Soft, Hard: n.cfg.Storage.Hard, BallastBytes: ballast,
 		Owed: n.owed, Changed: func(storage.Room) { n.joined.DiskChanged() },
 		Log: n.log, Metrics: storage.NewSpaceMetrics(n.metrics),
 	})

@@ -6,13 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mainstem/doctor"
+	"mainstem/phase"
+	"mainstem/settings"
+	"mainstem/storage"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/spf13/cobra"
-
-	"mainstem/doctor"
-	"mainstem/storage"
 )
 
 const doctorFsyncFor = 3 * time.Second
@@ -27,7 +28,7 @@ type consultation struct {
 }
 
 func doctorCommand(in invocation) *cobra.Command {
-	d := &consultation{examiner: examiner{token: variable(in.environ, adminTokenName)}, out: in.stdout}
+	d := &consultation{examiner: examiner{token: settings.Variable(in.environ, adminTokenName)}, out: in.stdout}
 	cmd := &cobra.Command{
 		Use: "doctor", Short: "Look at all members of a cluster, and say what is wrong and what to do", Args: noArgs,
 		Long: "Look at all members of a cluster and say what is wrong, why it matters and what to do. The nodes named by --url are asked, and then the\n" +
@@ -45,17 +46,17 @@ func doctorCommand(in invocation) *cobra.Command {
 
 // addFlags are those by which members are reached.
 func (x *examiner) addFlags(cmd *cobra.Command, in invocation) {
-	node := variable(in.environ, urlName)
+	node := settings.Variable(in.environ, settings.URLName)
 	if node == "" {
 		node = defaultNodeURL
 	}
-	cmd.Flags().StringSliceVar(&x.urls, "url", []string{node}, "addresses of one node or several, the operators' ones (server.admin_address) where there are such ("+urlName+")")
+	cmd.Flags().StringSliceVar(&x.urls, "url", []string{node}, "addresses of one node or several, the operators' ones (server.admin_address) where there are such ("+settings.URLName+")")
 }
 
 // named makes the addresses URLs.
 func (x *examiner) named() error {
 	if len(x.urls) == 0 {
-		return phaseLoad.in(errors.New("--url names no node"))
+		return phase.Load.In(errors.New("--url names no node"))
 	}
 	for i, address := range x.urls {
 		x.urls[i] = asURL(address)
@@ -65,7 +66,7 @@ func (x *examiner) named() error {
 
 func (d *consultation) run(ctx context.Context) error {
 	if d.failOn != string(doctor.Warn) && d.failOn != string(doctor.Bad) {
-		return phaseLoad.in(fmt.Errorf("--fail-on %q: use warn or bad", d.failOn))
+		return phase.Load.In(fmt.Errorf("--fail-on %q: use warn or bad", d.failOn))
 	}
 	if err := d.named(); err != nil {
 		return err

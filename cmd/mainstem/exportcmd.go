@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mainstem/client"
+	"mainstem/phase"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"mainstem/client"
 )
 
 func exportCommand(in invocation) *cobra.Command {
@@ -37,7 +37,7 @@ func exportCommand(in invocation) *cobra.Command {
 
 func (s *streamer) export(ctx context.Context, output, prefix string, names []string) error {
 	if prefix != "" && len(names) > 0 {
-		return phaseLoad.in(errors.New("--prefix and --stream are both given; give one"))
+		return phase.Load.In(errors.New("--prefix and --stream are both given; give one"))
 	}
 	c, err := s.client()
 	if err != nil {

@@ -4,14 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"mainstem/doctor"
+	"mainstem/phase"
+	"mainstem/storage"
 	"os"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/spf13/cobra"
-
-	"mainstem/doctor"
-	"mainstem/storage"
 )
 
 const (
@@ -30,7 +30,7 @@ func fsyncCommand() *cobra.Command {
 			"Exit code 1 if the disk is too slow.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if d < time.Second || d > time.Hour {
-				return phaseLoad.in(fmt.Errorf("--for %s: use a second to an hour", d))
+				return phase.Load.In(fmt.Errorf("--for %s: use a second to an hour", d))
 			}
 			took, err := measureFsync(cmd.Context(), args[0], d)
 			if err != nil {

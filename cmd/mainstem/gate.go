@@ -4,69 +4,48 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"strings"
+	"mainstem/auth"
+	"mainstem/phase"
+	"mainstem/settings"
 
 	"github.com/spf13/cobra"
-
-	"mainstem/auth"
 )
 
 // openGate opens the ways in that are named.
-func openGate(cfg config, log *slog.Logger) (g *auth.Gate, err error) {
-	a := cfg.auth
-	g = &auth.Gate{AdminToken: cfg.cluster.adminToken}
+func openGate(cfg settings.Config, log *slog.Logger) (g *auth.Gate, err error) {
+	a := cfg.Auth
+	g = &auth.Gate{AdminToken: cfg.Cluster.AdminToken}
 	failed := func(key string, problem error) {
 		if problem != nil {
 			err = errors.Join(err, fmt.Errorf("%s: %w", key, problem))
 		}
 	}
 	var problem error
-	if a.keysPath != "" {
-		g.Keys, problem = auth.OpenKeys(auth.KeysConfig{Path: a.keysPath, Log: log})
+	if a.KeysPath != "" {
+		g.Keys, problem = auth.OpenKeys(auth.KeysConfig{Path: a.KeysPath, Log: log})
 		failed("auth.api_keys_path", problem)
 	}
-	if a.signedSecret != "" || a.signedPath != "" {
-		secrets, problem := a.signedSecrets()
+	if a.SignedSecret != "" || a.SignedPath != "" {
+		secrets, problem := a.SignedSecrets()
 		if problem == nil {
 			g.Signed, problem = auth.NewSigned(auth.SignedConfig{Secrets: secrets})
 		}
 		failed("auth.signed_url", problem)
 	}
-	if a.takesJWT() {
-		g.Tokens, problem = auth.OpenTokens(auth.TokensConfig{KeyPath: a.jwtKeyPath, JWKSPath: a.jwksPath, JWKSURL: a.jwksURL,
-			Issuer: a.issuer, Audience: a.audience, Algorithms: a.algorithms, Cookie: a.cookie, Log: log})
+	if a.TakesJWT() {
+		g.Tokens, problem = auth.OpenTokens(auth.TokensConfig{KeyPath: a.JWTKeyPath, JWKSPath: a.JWKSPath, JWKSURL: a.JWKSURL,
+			Issuer: a.Issuer, Audience: a.Audience, Algorithms: a.Algorithms, Cookie: a.Cookie, Log: log})
 		failed("auth.jwt", problem)
 	}
-	if a.forwardURL != "" {
-		g.Forward, problem = auth.NewForward(auth.ForwardConfig{URL: a.forwardURL, CopyHeaders: a.copyHeaders,
-			Timeout: a.forwardTimeout, AtOnce: a.forwardAtOnce, CacheTTL: a.forwardCache})
+	if a.ForwardURL != "" {
+		g.Forward, problem = auth.NewForward(auth.ForwardConfig{URL: a.ForwardURL, CopyHeaders: a.CopyHeaders,
+			Timeout: a.ForwardTimeout, AtOnce: a.ForwardAtOnce, CacheTTL: a.ForwardCache})
 		failed("auth.forward.url", problem)
 	}
-	if err == nil && !g.Open() && a.allowAnonymous {
+	if err == nil && !g.Open() && a.AllowAnonymous {
 		log.Warn("anyone who reaches this node may read, write and delete every stream", "setting", "auth.allow_anonymous")
 	}
 	return g, err
-}
-
-// signedSecrets are the setting's and those of the file, one a line.
-func (a authConfig) signedSecrets() (secrets [][]byte, err error) {
-	if a.signedSecret != "" {
-		secrets = append(secrets, []byte(a.signedSecret))
-	}
-	if a.signedPath == "" {
-		return secrets, nil
-	}
-	content, err := os.ReadFile(a.signedPath)
-	if err != nil {
-		return nil, err
-	}
-	for line := range strings.Lines(string(content)) {
-		if line = strings.TrimRight(line, "\r\n"); line != "" {
-			secrets = append(secrets, []byte(line))
-		}
-	}
-	return secrets, nil
 }
 
 // authCommand helps to make credentials.
@@ -88,7 +67,7 @@ func newKeyCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			key, entry, err := auth.NewEntry(name, scopes, streams)
 			if err != nil {
-				return phaseLoad.in(err)
+				return phase.Load.In(err)
 			}
 			if _, err := fmt.Fprint(cmd.OutOrStdout(), entry); err != nil {
 				return err

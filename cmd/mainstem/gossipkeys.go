@@ -29,25 +29,25 @@ type gossipKeys struct {
 
 // openGossipKeys reads the keys, if gossip is encrypted. It writes nothing.
 func (n *node) openGossipKeys() error {
-	g := n.cfg.cluster.gossip
-	if g.off() {
+	g := n.cfg.Cluster.Gossip
+	if g.Off() {
 		return nil
 	}
-	if n.cfg.cluster.tls.off() {
+	if n.cfg.Cluster.TLS.Off() {
 		n.log.Warn("gossip is encrypted and the connections between nodes are not (cluster.tls.mode = off): a change of its keys by command goes over them in plain")
 	}
-	kept := keptKeys(filepath.Join(n.cfg.storage.dataDir, keptKeysName))
+	kept := keptKeys(filepath.Join(n.cfg.Storage.DataDir, keptKeysName))
 	state, known, err := kept.load()
 	if err != nil {
 		return err
 	}
 	n.gossip = &gossipKeys{}
 	n.gossip.files, err = fresh.Open(fresh.Config{
-		Files: []fresh.File{{Name: "cluster.gossip_key_path", Path: g.keyPath, BytesMax: keptKeysMax}},
+		Files: []fresh.File{{Name: "cluster.gossip_key_path", Path: g.KeyPath, BytesMax: keptKeysMax}},
 		Take: func(content [][]byte) error {
 			keys, err := parseGossipKeys(content[0])
 			if err != nil {
-				return fmt.Errorf("cluster.gossip_key_path %s: %w", g.keyPath, err)
+				return fmt.Errorf("cluster.gossip_key_path %s: %w", g.KeyPath, err)
 			}
 			if n.gossip.ring != nil {
 				return n.gossip.ring.Configure(keys)

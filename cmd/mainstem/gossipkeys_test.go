@@ -14,22 +14,6 @@ import (
 	"mainstem/cluster"
 )
 
-func TestGossipRules(t *testing.T) {
-	inDirWith(t, nil)
-	for name, c := range map[string]struct {
-		args []string
-		want string
-	}{
-		"keys and off":    {[]string{"--gossip-keys=k"}, "[validate_config] cluster.gossip_key_path (--gossip-keys): cluster.gossip_encryption is off; set it to accept, send or required"},
-		"on without keys": {[]string{"--gossip-encryption=send"}, "[validate_config] cluster.gossip_key_path (--gossip-keys): cluster.gossip_encryption send needs keys"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			_, err := loadAll(t, c.args, nil)
-			mustName(t, err, c.want)
-		})
-	}
-}
-
 func inBase64(b byte) string {
 	return base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{b}, 32))
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mainstem/settings"
 	"net/http"
 	"strings"
 	"time"
@@ -29,11 +30,11 @@ func healthCommand(in invocation) *cobra.Command {
 			return askHealth(cmd.Context(), in.stdout, strings.TrimSuffix(url, "/")+path)
 		},
 	}
-	node := variable(in.environ, urlName)
+	node := settings.Variable(in.environ, settings.URLName)
 	if node == "" {
 		node = defaultNodeURL
 	}
-	cmd.Flags().StringVar(&url, "url", node, "client address of the node ("+urlName+")")
+	cmd.Flags().StringVar(&url, "url", node, "client address of the node ("+settings.URLName+")")
 	cmd.Flags().BoolVar(&ready, "ready", false, "ask whether it can serve, and not only whether it lives")
 	return cmd
 }

@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mainstem/client"
+	"mainstem/phase"
 	"os"
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"mainstem/client"
 )
 
 // What import and restore do with a stream that is there already.
@@ -50,7 +50,7 @@ func importCommand(in invocation) *cobra.Command {
 
 func (s *streamer) importAll(ctx context.Context, input, conflict string) (err error) {
 	if conflict != conflictSkip && conflict != conflictFail && conflict != conflictReplace {
-		return phaseLoad.in(fmt.Errorf("--on-conflict: %q is none of skip, fail, replace", conflict))
+		return phase.Load.In(fmt.Errorf("--on-conflict: %q is none of skip, fail, replace", conflict))
 	}
 	c, err := s.client()
 	if err != nil {

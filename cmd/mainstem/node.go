@@ -4,6 +4,16 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"mainstem/auth"
+	"mainstem/cluster"
+	"mainstem/deliver"
+	"mainstem/fsm"
+	"mainstem/httpapi"
+	"mainstem/peertls"
+	"mainstem/scrub"
+	"mainstem/settings"
+	"mainstem/storage"
+	"mainstem/wiring"
 	"net"
 	"net/http"
 	"os"
@@ -12,22 +22,12 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
-
-	"mainstem/auth"
-	"mainstem/cluster"
-	"mainstem/deliver"
-	"mainstem/fsm"
-	"mainstem/httpapi"
-	"mainstem/peertls"
-	"mainstem/scrub"
-	"mainstem/storage"
-	"mainstem/wiring"
 )
 
 // node is one process's parts, in the order in which they are opened. A part is
 // nil until its step has been taken.
 type node struct {
-	cfg     config
+	cfg     settings.Config
 	log     *slog.Logger
 	recent  *recentLog // of log
 	metrics *prometheus.Registry
@@ -69,18 +69,18 @@ type node struct {
 
 // listen takes the ports of clients, peers and gossip. Nothing is on disk yet.
 func (n *node) listen() (err error) {
-	if n.clients, err = net.Listen("tcp", n.cfg.server.addr); err != nil {
-		return fmt.Errorf("--addr %s: %w", n.cfg.server.addr, err)
+	if n.clients, err = net.Listen("tcp", n.cfg.Server.Addr); err != nil {
+		return fmt.Errorf("--addr %s: %w", n.cfg.Server.Addr, err)
 	}
 	n.opened.push("client port", closeOnce(n.clients))
-	n.crowd = newCrowd(n.clients, connsMax(n.cfg.limits.connections, openFilesMax()), n.keys != nil, n.metrics)
+	n.crowd = newCrowd(n.clients, connsMax(n.cfg.Limits.Connections, openFilesMax()), n.keys != nil, n.metrics)
 	n.clients = n.crowd
-	if n.peers, err = net.Listen("tcp", n.cfg.cluster.peerAddr); err != nil {
-		return fmt.Errorf("--peer-addr %s: %w", n.cfg.cluster.peerAddr, err)
+	if n.peers, err = net.Listen("tcp", n.cfg.Cluster.PeerAddr); err != nil {
+		return fmt.Errorf("--peer-addr %s: %w", n.cfg.Cluster.PeerAddr, err)
 	}
 	n.opened.push("peer port", closeOnce(n.peers))
 	if err := n.listenForGossip(); err != nil {
-		return fmt.Errorf("--gossip-addr %s: %w", n.cfg.cluster.gossipAddr, err)
+		return fmt.Errorf("--gossip-addr %s: %w", n.cfg.Cluster.GossipAddr, err)
 	}
 	n.opened.push("gossip port", n.discovery.Close)
 	if err := n.listenForAdmin(); err != nil {
@@ -89,11 +89,11 @@ func (n *node) listen() (err error) {
 	n.door = new(frontDoor)
 	n.opened.told = n.door.progress.note
 	n.server = &http.Server{
-		Handler:           newProxies(n.cfg.proxy).around(n.clientPort()),
-		ReadHeaderTimeout: n.cfg.server.readHeaderTimeout,
-		IdleTimeout:       n.cfg.server.idleTimeout,
-		MaxHeaderBytes:    int(n.cfg.limits.headerBytes),
-		Protocols:         n.cfg.tls.protocols(),
+		Handler:           newProxies(n.cfg.Proxy).around(n.clientPort()),
+		ReadHeaderTimeout: n.cfg.Server.ReadHeaderTimeout,
+		IdleTimeout:       n.cfg.Server.IdleTimeout,
+		MaxHeaderBytes:    int(n.cfg.Limits.HeaderBytes),
+		Protocols:         n.cfg.TLS.Protocols(),
 		ConnState:         n.busy.note,
 		ErrorLog:          slog.NewLogLogger(n.log.Handler(), slog.LevelDebug), // of clients that broke off
 	}
@@ -106,13 +106,13 @@ func (n *node) listen() (err error) {
 // listenForGossip takes the gossip port, over which nothing is said of this node
 // before it joins. A node without one finds nobody.
 func (n *node) listenForGossip() (err error) {
-	if n.cfg.cluster.gossipAddr == "" {
+	if n.cfg.Cluster.GossipAddr == "" {
 		n.discovery = cluster.Alone{}
 		return nil
 	}
 	n.discovery, err = cluster.NewGossip(cluster.GossipConfig{
-		NodeID: n.cfg.cluster.nodeID, Bind: n.cfg.cluster.gossipAddr, Advertise: n.cfg.cluster.advertisedGossip(), Log: n.log,
-		Encryption: cluster.Encryption(n.cfg.cluster.gossip.encryption), Keyring: n.keyring(),
+		NodeID: n.cfg.Cluster.NodeID, Bind: n.cfg.Cluster.GossipAddr, Advertise: n.cfg.Cluster.AdvertisedGossip(), Log: n.log,
+		Encryption: cluster.Encryption(n.cfg.Cluster.Gossip.Encryption), Keyring: n.keyring(),
 	})
 	return err
 }
@@ -125,7 +125,7 @@ func (n *node) openStorage() error {
 	}
 	n.dir = dir
 	identity := wiring.IdentityFile{FS: storage.StrictFS(n.fs, n.die), Dir: dir}
-	if err := storage.ClaimIdentity(identity.FS, dir, n.cfg.cluster.nodeID); err != nil {
+	if err := storage.ClaimIdentity(identity.FS, dir, n.cfg.Cluster.NodeID); err != nil {
 		return err
 	}
 	n.joined = wiring.NewLatch()
@@ -136,9 +136,9 @@ func (n *node) openStorage() error {
 		return err
 	}
 	n.health = n.newQuarantine(dir)
-	metrics, memory := storage.NewMetrics(n.metrics), n.cfg.storage.parts()
+	metrics, memory := storage.NewMetrics(n.metrics), n.cfg.Storage.Parts()
 	n.engine, err = storage.Open(storage.Config{
-		Dir: dir.Copy(), FS: n.fs, CacheBytes: memory.cache, MemTableBytes: memory.memTable,
+		Dir: dir.Copy(), FS: n.fs, CacheBytes: memory.Cache, MemTableBytes: memory.MemTable,
 		MayMerge: n.mayMerge(), Log: n.log, Metrics: metrics, Fatal: n.die, Damaged: n.health.Found,
 	})
 	if err != nil {
@@ -156,7 +156,7 @@ func (n *node) openStorage() error {
 		return err
 	}
 	n.opened.push("scrub", n.scrub.Close)
-	n.machine, err = fsm.New(n.engine, fsm.Config{Log: n.log, TailBytes: memory.tails, ChunkBytes: memory.chunks, Committed: n.joined.Committed, Marked: n.scrub.Marked, Damaged: n.health.Found})
+	n.machine, err = fsm.New(n.engine, fsm.Config{Log: n.log, TailBytes: memory.Tails, ChunkBytes: memory.Chunks, Committed: n.joined.Committed, Marked: n.scrub.Marked, Damaged: n.health.Found})
 	return err
 }
 
@@ -177,16 +177,16 @@ func (n *node) joinCluster() error {
 	if err := n.prepareDeliveries(); err != nil {
 		return err
 	}
-	c, r := n.cfg.cluster, n.cfg.raft
+	c, r := n.cfg.Cluster, n.cfg.Raft
 	n.cluster, err = cluster.Open(cluster.Config{
-		NodeID: c.nodeID, Version: buildVersion(),
-		AdvertisePeer: c.advertised(n.peers.Addr()), AdvertiseHTTP: c.advertised(n.clients.Addr()),
-		Join: c.join, BootstrapExpect: c.bootstrapExpect, SubmitTimeout: c.submitTimeout,
-		HeartbeatTimeout: r.heartbeatTimeout, ElectionTimeout: r.electionTimeout, LeaderLeaseTimeout: r.leaderLeaseTimeout, CommitTimeout: r.commitTimeout,
-		SnapshotThreshold: uint64(r.snapshotThreshold), SnapshotInterval: r.snapshotInterval, TrailingLogs: uint64(r.trailingLogs),
-		SnapshotBytes: uint64(r.snapshotBytes), TrailingBytes: uint64(r.trailingBytes),
-		Limits:         n.cfg.stored(),
-		ForwardedBytes: n.cfg.limits.forwardedBytes,
+		NodeID: c.NodeID, Version: buildVersion(),
+		AdvertisePeer: c.Advertised(n.peers.Addr()), AdvertiseHTTP: c.Advertised(n.clients.Addr()),
+		Join: c.Join, BootstrapExpect: c.BootstrapExpect, SubmitTimeout: c.SubmitTimeout,
+		HeartbeatTimeout: r.HeartbeatTimeout, ElectionTimeout: r.ElectionTimeout, LeaderLeaseTimeout: r.LeaderLeaseTimeout, CommitTimeout: r.CommitTimeout,
+		SnapshotThreshold: uint64(r.SnapshotThreshold), SnapshotInterval: r.SnapshotInterval, TrailingLogs: uint64(r.TrailingLogs),
+		SnapshotBytes: uint64(r.SnapshotBytes), TrailingBytes: uint64(r.TrailingBytes),
+		Limits:         n.cfg.Stored(),
+		ForwardedBytes: n.cfg.Limits.ForwardedBytes,
 		RestoreOnStart: behind, Disk: n.diskToWatch(), Log: n.log, Tracer: n.tracer, Metrics: n.metrics, Lead: n.joined.Leading(n.leading), Watched: n.machine.Watched,
 		Health: n.health, Note: n.scrub.Note, Keyring: n.keyring(),
 	}, n.machine, n.stores, n.network(), n.discovery)

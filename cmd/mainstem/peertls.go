@@ -2,13 +2,13 @@ package main
 
 import (
 	"errors"
-	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
-
 	"mainstem/cluster"
 	"mainstem/fresh"
 	"mainstem/peertls"
+	"mainstem/phase"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // certificateMetrics are those of one certificate.
@@ -40,15 +40,15 @@ func newCertificateMetrics(r prometheus.Registerer, use string) certificateMetri
 
 // openPeerTLS reads the files for connections between nodes, if they have TLS.
 func (n *node) openPeerTLS() error {
-	t := n.cfg.cluster.tls
-	if t.off() {
+	t := n.cfg.Cluster.TLS
+	if t.Off() {
 		return nil
 	}
 	metrics, first := newCertificateMetrics(n.metrics, forPeers), true
 	var err error
 	n.peerTLS, err = peertls.Open(peertls.Config{
-		Mode: peertls.Mode(t.mode), CertPath: t.certPath, KeyPath: t.keyPath, CAPath: t.caPath,
-		NodeID: n.cfg.cluster.nodeID, Host: n.cfg.cluster.host(),
+		Mode: peertls.Mode(t.Mode), CertPath: t.CertPath, KeyPath: t.KeyPath, CAPath: t.CAPath,
+		NodeID: n.cfg.Cluster.NodeID, Host: n.cfg.Cluster.Host(),
 		Use: func(until time.Time) {
 			metrics.expiry.Set(float64(until.Unix()))
 			if !first {
@@ -62,9 +62,9 @@ func (n *node) openPeerTLS() error {
 	var unread *fresh.ReadError
 	switch {
 	case errors.As(err, &unread):
-		return phaseTLSFiles.in(err)
+		return phase.TLSFiles.In(err)
 	case err != nil:
-		return phaseTLS.in(err)
+		return phase.TLS.In(err)
 	}
 	return nil
 }

@@ -10,27 +10,6 @@ import (
 	"mainstem/test/harness"
 )
 
-func TestPeerTLSRules(t *testing.T) {
-	inDirWith(t, nil)
-	for name, c := range map[string]struct {
-		args []string
-		want []string
-	}{
-		"required without files": {[]string{"--peer-tls=required"}, []string{
-			"[validate_config] cluster.tls.cert_path (--peer-tls-cert): cluster.tls.mode required needs it",
-			"[validate_config] cluster.tls.key_path (--peer-tls-key): cluster.tls.mode required needs it",
-			"[validate_config] cluster.tls.ca_path (--peer-tls-ca): cluster.tls.mode required needs it"}},
-		"permissive without an authority": {[]string{"--peer-tls=permissive", "--peer-tls-cert=c", "--peer-tls-key=k"}, []string{"cluster.tls.ca_path (--peer-tls-ca): cluster.tls.mode permissive needs it"}},
-		"files and off":                   {[]string{"--peer-tls-cert=c"}, []string{"cluster.tls.cert_path (--peer-tls-cert): cluster.tls.mode is off; set it to permissive or required"}},
-		"an unknown mode":                 {[]string{"--peer-tls=on"}, []string{`[load_config] cluster.tls.mode (--peer-tls): "on" is none of off, permissive, required`}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			_, err := loadAll(t, c.args, nil)
-			mustName(t, err, c.want...)
-		})
-	}
-}
-
 // TestANodeWithTLSForPeersTellsWhenItsCertificateEnds, and one with a certificate
 // that the others would refuse does not start.
 func TestANodeWithTLSForPeersTellsWhenItsCertificateEnds(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"mainstem/settings"
 )
 
 // pieces cuts an input into what one append takes each.
@@ -21,7 +22,7 @@ type pieces struct {
 func (p pieces) all() iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		if p.whole {
-			content, err := readAtMost(p.in, bodyBytesMax)
+			content, err := readAtMost(p.in, settings.BodyBytesMax)
 			yield(content, err)
 			return
 		}
@@ -58,7 +59,7 @@ func (p pieces) all() iter.Seq2[[]byte, error] {
 func (p pieces) read(r *bufio.Reader, room int) ([]byte, error) {
 	if p.lines {
 		line, err := r.ReadBytes('\n')
-		if len(line) > bodyBytesMax {
+		if len(line) > settings.BodyBytesMax {
 			return nil, errors.New("a line is longer than one append may hold")
 		}
 		if errors.Is(err, io.EOF) && len(line) > 0 && !bytes.HasSuffix(line, []byte{'\n'}) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"mainstem/phase"
 	"strings"
 	"sync"
 	"time"
@@ -11,13 +12,13 @@ import (
 type progress struct {
 	mu     sync.Mutex // guards the rest
 	begun  time.Time
-	step   phase
+	step   phase.Phase
 	since  time.Time // of the step
 	opened []string
 }
 
 // enter notes that a step begins.
-func (p *progress) enter(step phase) {
+func (p *progress) enter(step phase.Phase) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.step, p.since = step, time.Now()

@@ -2,18 +2,12 @@ package main
 
 import (
 	"context"
+	"mainstem/settings"
 	"net"
 	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
-)
-
-// What proxy.forwarded_headers may be.
-const (
-	forwardedNone = "none"
-	forwardedX    = "x-forwarded"
-	forwardedRFC  = "forwarded" // RFC 7239
 )
 
 // headersX are the headers by which proxies tell what they saw. Clients can
@@ -22,36 +16,23 @@ var headersX = []string{"X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Hos
 
 // proxies decides what is believed of what a request says about the way it came.
 type proxies struct {
-	cfg     proxyConfig
+	cfg     settings.Proxy
 	trusted []netip.Prefix
 }
 
-func newProxies(cfg proxyConfig) proxies {
+func newProxies(cfg settings.Proxy) proxies {
 	p := proxies{cfg: cfg}
-	for _, text := range cfg.trusted {
-		if prefix, err := parsePrefix(text); err == nil { // the table has checked them
+	for _, text := range cfg.Trusted {
+		if prefix, err := settings.ParsePrefix(text); err == nil { // the table has checked them
 			p.trusted = append(p.trusted, prefix)
 		}
 	}
 	return p
 }
 
-// parsePrefix reads an address, or a range of them.
-func parsePrefix(text string) (netip.Prefix, error) {
-	if prefix, err := netip.ParsePrefix(text); err == nil {
-		return prefix.Masked(), nil
-	}
-	addr, err := netip.ParseAddr(text)
-	if err != nil {
-		return netip.Prefix{}, err
-	}
-	addr = addr.Unmap()
-	return netip.PrefixFrom(addr, addr.BitLen()), nil
-}
-
 func (p proxies) trusts(addr netip.Addr) bool {
 	addr = addr.Unmap().WithZone("")
-	return p.cfg.enabled && slices.ContainsFunc(p.trusted, func(t netip.Prefix) bool { return t.Contains(addr) })
+	return p.cfg.Enabled && slices.ContainsFunc(p.trusted, func(t netip.Prefix) bool { return t.Contains(addr) })
 }
 
 type proxiedKey struct{}
@@ -86,8 +67,8 @@ func (p proxies) around(h http.Handler) http.Handler {
 			delete(r.Header, name)
 		}
 		delete(r.Header, "Forwarded")
-		if !trusted && p.cfg.identityHeader != "" {
-			r.Header.Del(p.cfg.identityHeader)
+		if !trusted && p.cfg.IdentityHeader != "" {
+			r.Header.Del(p.cfg.IdentityHeader)
 		}
 		if len(hops) > 0 {
 			p.believe(r, hops)
@@ -105,7 +86,7 @@ func (p proxies) says(h http.Header) bool {
 	}
 	_, forwarded := h["Forwarded"]
 	_, via := h["Via"]
-	return forwarded || via || p.cfg.identityHeader != "" && h.Get(p.cfg.identityHeader) != ""
+	return forwarded || via || p.cfg.IdentityHeader != "" && h.Get(p.cfg.IdentityHeader) != ""
 }
 
 // believe takes the client's address: the right-most that is no trusted proxy.
@@ -136,10 +117,10 @@ func (p proxies) believe(r *http.Request, hops []hop) {
 
 // hops are in the order in which the request passed them.
 func (p proxies) hops(h http.Header) (hops []hop) {
-	if p.cfg.forwarded == forwardedRFC {
+	if p.cfg.Forwarded == settings.ForwardedRFC {
 		return parseForwarded(h["Forwarded"])
 	}
-	if p.cfg.forwarded != forwardedX {
+	if p.cfg.Forwarded != settings.ForwardedX {
 		return nil
 	}
 	for _, line := range h["X-Forwarded-For"] {

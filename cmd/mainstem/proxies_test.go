@@ -1,18 +1,19 @@
 package main
 
 import (
+	"mainstem/settings"
 	"net/http"
 	"net/http/httptest"
 	"testing"
 )
 
 func TestWhatProxiesSayIsBelievedOfTrustedOnesOnly(t *testing.T) {
-	x := proxyConfig{enabled: true, forwarded: forwardedX, trusted: []string{"10.0.0.0/8", "192.0.2.9", "fd00::/8"}, identityHeader: "X-Client-Identity"}
+	x := settings.Proxy{Enabled: true, Forwarded: settings.ForwardedX, Trusted: []string{"10.0.0.0/8", "192.0.2.9", "fd00::/8"}, IdentityHeader: "X-Client-Identity"}
 	rfc := x
-	rfc.forwarded = forwardedRFC
+	rfc.Forwarded = settings.ForwardedRFC
 	type want struct{ remote, proto, host, identity string }
 	for name, c := range map[string]struct {
-		cfg    proxyConfig
+		cfg    settings.Proxy
 		from   string
 		header []string
 		want   want
@@ -23,7 +24,7 @@ func TestWhatProxiesSayIsBelievedOfTrustedOnesOnly(t *testing.T) {
 		"untrusted, of the range's edge": {x, "11.0.0.0:1", []string{"X-Forwarded-For", "10.0.0.1", "x-client-identity", "root"}, want{"11.0.0.0:1", "", "example.com", ""}},
 		"untrusted, RFC, identity":       {rfc, "203.0.113.5:1", []string{"Forwarded", "for=10.0.0.1", "X-CLIENT-IDENTITY", "root"}, want{"203.0.113.5:1", "", "example.com", ""}},
 		"untrusted, says it is here":     {x, "203.0.113.5:1", []string{"X-Forwarded-For", "127.0.0.1", "Forwarded", "for=127.0.0.1"}, want{"203.0.113.5:1", "", "example.com", ""}},
-		"switched off":                   {proxyConfig{forwarded: forwardedNone}, "10.0.0.1:1", []string{"X-Forwarded-For", "1.2.3.4", "X-Forwarded-Proto", "https"}, want{"10.0.0.1:1", "", "example.com", ""}},
+		"switched off":                   {settings.Proxy{Forwarded: settings.ForwardedNone}, "10.0.0.1:1", []string{"X-Forwarded-For", "1.2.3.4", "X-Forwarded-Proto", "https"}, want{"10.0.0.1:1", "", "example.com", ""}},
 		"trusted":                        {x, "10.0.0.1:1", []string{"X-Forwarded-For", "198.51.100.7", "X-Forwarded-Proto", "HTTPS", "X-Forwarded-Host", "streams.example", "X-Client-Identity", "ann"}, want{"198.51.100.7:0", "https", "streams.example", "ann"}},
 		"forged further left":            {x, "10.0.0.1:1", []string{"X-Forwarded-For", "127.0.0.1, 198.51.100.7"}, want{"198.51.100.7:0", "", "example.com", ""}},
 		"a chain of trusted ones":        {x, "10.0.0.1:1", []string{"X-Forwarded-For", "6.6.6.6, 198.51.100.7, 192.0.2.9, 10.9.9.9"}, want{"198.51.100.7:0", "", "example.com", ""}},
@@ -68,38 +69,17 @@ func TestAProxyOnThisMachineIsNoOperator(t *testing.T) {
 		r.RemoteAddr = "127.0.0.1:1"
 		r.Header.Set(name, header)
 		w := httptest.NewRecorder()
-		newProxies(proxyConfig{forwarded: forwardedNone}).around(adminHandler(&operatedFake{}, byPlace(""), nil)).ServeHTTP(w, r)
+		newProxies(settings.Proxy{Forwarded: settings.ForwardedNone}).around(adminHandler(&operatedFake{}, byPlace(""), nil)).ServeHTTP(w, r)
 		if w.Code != http.StatusForbidden {
 			t.Errorf("%s: got %d", name, w.Code)
 		}
 	}
 }
 
-func TestProxyRules(t *testing.T) {
-	inDirWith(t, nil)
-	for name, c := range map[string]struct {
-		args []string
-		want []string
-	}{
-		"off, but named":    {[]string{"--trusted-proxies=10.0.0.1", "--proxy-headers=forwarded", "--proxy-identity=header", "--proxy-identity-header=X-Id"}, []string{"proxy.trusted_proxies", "proxy.forwarded_headers", "proxy.identity.mode", "proxy.identity.header_name"}},
-		"on, but nothing":   {[]string{"--proxy=true"}, []string{"proxy.forwarded_headers (--proxy-headers): proxy.enabled needs", "proxy.trusted_proxies (--trusted-proxies): proxy.enabled needs"}},
-		"identity on http":  {[]string{"--proxy=true", "--proxy-headers=forwarded", "--trusted-proxies=10.0.0.1", "--proxy-identity=header"}, []string{"needs transport.mode mtls", "proxy.identity.mode header needs its name"}},
-		"a name, but no id": {[]string{"--proxy=true", "--proxy-headers=forwarded", "--trusted-proxies=10.0.0.1", "--proxy-identity-header=X-Id"}, []string{"proxy.identity.mode is none"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			_, err := loadAll(t, c.args, nil)
-			mustName(t, err, c.want...)
-		})
-	}
-	if _, err := loadAll(t, []string{"--proxy=true", "--proxy-headers=x-forwarded", "--trusted-proxies=10.0.0.0/8,::1"}, nil); err != nil {
-		t.Error(err)
-	}
-}
-
 func FuzzForwarded(f *testing.F) {
 	f.Add("for=1.2.3.4;proto=https, for=\"[::1]:5\"", "1.2.3.4, 5.6.7.8")
 	f.Fuzz(func(t *testing.T, forwarded, x string) {
-		for _, cfg := range []proxyConfig{{enabled: true, forwarded: forwardedRFC, trusted: []string{"10.0.0.0/8"}}, {enabled: true, forwarded: forwardedX, trusted: []string{"10.0.0.0/8"}}} {
+		for _, cfg := range []settings.Proxy{{Enabled: true, Forwarded: settings.ForwardedRFC, Trusted: []string{"10.0.0.0/8"}}, {Enabled: true, Forwarded: settings.ForwardedX, Trusted: []string{"10.0.0.0/8"}}} {
 			r := httptest.NewRequest("GET", "/", nil)
 			r.RemoteAddr = "10.0.0.1:1"
 			r.Header["Forwarded"], r.Header["X-Forwarded-For"] = []string{forwarded}, []string{x}

@@ -7,15 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mainstem/cluster"
+	"mainstem/phase"
+	"mainstem/recovery"
+	"mainstem/storage"
 	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"mainstem/cluster"
-	"mainstem/recovery"
-	"mainstem/storage"
 )
 
 // epochLetters is how many random letters a recovery adds to a cluster's id.
@@ -126,7 +126,7 @@ func readPlan(path string) (p recovery.Plan, err error) {
 
 func (r *recoverer) apply(ctx context.Context) error {
 	if r.plan == "" || len(r.dirs) == 0 {
-		return phaseLoad.in(errors.New("mainstem recover apply needs --plan FILE, and --data-dir DIRECTORY at least once"))
+		return phase.Load.In(errors.New("mainstem recover apply needs --plan FILE, and --data-dir DIRECTORY at least once"))
 	}
 	p, err := readPlan(r.plan)
 	if err != nil {
@@ -161,7 +161,7 @@ func (r *recoverer) apply(ctx context.Context) error {
 // refill works on one directory after the other; each is whole before the next.
 func (r *recoverer) refill() error {
 	if len(r.dirs) == 0 {
-		return phaseLoad.in(errors.New("mainstem recover refill needs --data-dir DIRECTORY"))
+		return phase.Load.In(errors.New("mainstem recover refill needs --data-dir DIRECTORY"))
 	}
 	dirs, err := existing(r.dirs)
 	if err != nil {
@@ -216,7 +216,7 @@ func (r *recoverer) options(dir string) recovery.Options {
 		Quarantine: "quarantine-" + r.now().UTC().Format("20060102T150405Z"),
 		Force:      r.force, Progress: r.progress(dir),
 		Fatal: func(err error) { // the disk fails: what is there stays as it is
-			report(r.err, err)
+			phase.Report(r.err, err)
 			os.Exit(1)
 		},
 		Alive: func(ctx context.Context, addr string) string {

@@ -5,17 +5,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"mainstem/backup"
+	"mainstem/client"
+	"mainstem/objects"
+	"mainstem/phase"
+	"mainstem/recovery"
+	"mainstem/settings"
+	"mainstem/storage"
+	"mainstem/stream"
 	"os"
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"mainstem/backup"
-	"mainstem/client"
-	"mainstem/objects"
-	"mainstem/recovery"
-	"mainstem/storage"
-	"mainstem/stream"
 )
 
 // restoreBatchBytes is how much one append of a restored stream carries, unless
@@ -52,8 +53,8 @@ func (b *backuper) restoreCommand(environ []string) *cobra.Command {
 	f.StringVar(&r.peerAddr, "peer-addr", "127.0.0.1:4438", "that node's address for its peers")
 	f.StringVar(&r.logStore, "raft-log-store", "wal", "as that node's setting: wal or boltdb")
 	f.StringArrayVar(&r.streams, "streams", nil, "restore streams whose names match; may be repeated")
-	f.StringVar(&r.into, "into", variable(environ, streamURLName), "URL below which the restored streams are to live ("+streamURLName+")")
-	f.StringVar(&r.auth, "auth", variable(environ, streamAuthName), "value of the Authorization header ("+streamAuthName+")")
+	f.StringVar(&r.into, "into", settings.Variable(environ, streamURLName), "URL below which the restored streams are to live ("+streamURLName+")")
+	f.StringVar(&r.auth, "auth", settings.Variable(environ, streamAuthName), "value of the Authorization header ("+streamAuthName+")")
 	f.StringVar(&r.prefix, "prefix", "", "put before the names of restored streams")
 	f.StringVar(&r.conflict, "on-conflict", conflictFail, "what to do with a stream that is there already: fail, skip, or replace it, for which it is deleted")
 	return cmd
@@ -61,7 +62,7 @@ func (b *backuper) restoreCommand(environ []string) *cobra.Command {
 
 func (r *restoration) run(ctx context.Context, where string) error {
 	if err := r.check(); err != nil {
-		return phaseLoad.in(err)
+		return phase.Load.In(err)
 	}
 	return r.withChain(ctx, where, func(c *backup.Chain) error {
 		if r.dataDir != "" {
@@ -80,7 +81,7 @@ func (r *restoration) check() error {
 	case r.dataDir != "" && r.logStore != "wal" && r.logStore != "boltdb":
 		return fmt.Errorf("--raft-log-store %s: use wal or boltdb", r.logStore)
 	case r.dataDir != "":
-		return checkAddress(r.peerAddr)
+		return settings.CheckAddress(r.peerAddr)
 	case r.into == "":
 		return errors.New("--into: say below which URL the streams are to live, such as " + defaultStreamURL)
 	case r.conflict != conflictFail && r.conflict != conflictSkip && r.conflict != conflictReplace:
@@ -120,13 +121,13 @@ func (r *restoration) die(err error) {
 func (r *restoration) some(ctx context.Context, c *backup.Chain) error {
 	to, err := client.New(client.Config{Base: r.into, Auth: r.auth})
 	if err != nil {
-		return phaseLoad.in(fmt.Errorf("--into: %w", err))
+		return phase.Load.In(fmt.Errorf("--into: %w", err))
 	}
 	var patterns []stream.Pattern
 	for _, s := range r.streams {
 		p, err := stream.ParsePattern(s)
 		if err != nil {
-			return phaseLoad.in(fmt.Errorf("--streams %s: %w", s, err))
+			return phase.Load.In(fmt.Errorf("--streams %s: %w", s, err))
 		}
 		patterns = append(patterns, p)
 	}

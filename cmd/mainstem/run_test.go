@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"mainstem/settings"
 	"net"
 	"net/http"
 	"os"
@@ -313,7 +314,7 @@ func TestANodeShowsItsHealthAndItsNumbers(t *testing.T) {
 	_, base := dev(t)
 	mustDo(t, http.MethodPut, base+"/counted", "text/plain", "one", http.StatusCreated)
 	origin := strings.TrimSuffix(base, "/v1/stream")
-	for _, path := range []string{"/livez", "/readyz", "/healthz", statusPath, checksumPath} {
+	for _, path := range []string{"/livez", "/readyz", "/healthz", statusPath, settings.ChecksumPath} {
 		if code, body := get(t, origin+path); code != http.StatusOK {
 			t.Errorf("%s: got %d %q, want 200", path, code, body)
 		}
@@ -328,4 +329,12 @@ func TestANodeShowsItsHealthAndItsNumbers(t *testing.T) {
 			t.Errorf("/metrics has no %s", name)
 		}
 	}
+}
+
+// runWith is one command line in this process.
+func runWith(t *testing.T, environ []string, args ...string) (out, errOut string, code int) {
+	t.Helper()
+	var o, e strings.Builder
+	code = run(t.Context(), invocation{args: args, environ: environ, stdout: &o, stderr: &e})
+	return o.String(), e.String(), code
 }

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"mainstem/cluster"
+	"mainstem/phase"
 	"net/http"
 	"net/url"
 	"slices"
@@ -14,8 +16,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"mainstem/cluster"
 )
 
 const (
@@ -43,7 +43,7 @@ func scaleDownCommand(a *asker) *cobra.Command {
 		Example: "  mainstem cluster scale-down --prefix mainstem- --to 3",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if s.prefix == "" || s.to < 1 {
-				return phaseLoad.in(errors.New("scale-down needs --prefix, with which the names of the nodes begin, and --to, how many stay (1 or more)"))
+				return phase.Load.In(errors.New("scale-down needs --prefix, with which the names of the nodes begin, and --to, how many stay (1 or more)"))
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), within)
 			defer cancel()

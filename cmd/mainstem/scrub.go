@@ -17,7 +17,7 @@ func (n *node) newQuarantine(dir storage.Dir) *scrub.Quarantine {
 // newScrubber checks the stores of this node, and its copy against the others'.
 func (n *node) newScrubber(rest []scrub.Store) (*scrub.Scrubber, error) {
 	return scrub.New(scrub.Config{
-		NodeID: n.cfg.cluster.nodeID, BytesPerSecond: n.cfg.storage.scrubBytes, Interval: n.cfg.storage.scrubInterval,
+		NodeID: n.cfg.Cluster.NodeID, BytesPerSecond: n.cfg.Storage.ScrubBytes, Interval: n.cfg.Storage.ScrubInterval,
 		Stores:     append([]scrub.Store{{Name: "copy", Verify: n.engine.Verify}}, rest...),
 		Quarantine: n.health, Log: n.log, Metrics: n.metrics,
 	})

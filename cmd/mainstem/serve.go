@@ -4,38 +4,39 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"mainstem/phase"
+	"mainstem/settings"
+	"mainstem/storage"
 	"net"
 	"os"
 	"time"
 
 	"golang.org/x/sync/errgroup"
-
-	"mainstem/storage"
 )
 
 // runServe runs a node until ctx ends.
-func runServe(ctx context.Context, cfg config, in invocation) error {
-	if cfg.storage.inMemory() {
-		cfg = cfg.forgetful()
+func runServe(ctx context.Context, cfg settings.Config, in invocation) error {
+	if cfg.Storage.InMemory() {
+		cfg = cfg.Forgetful()
 	}
 	return runNode(ctx, cfg, in, nil)
 }
 
 // runDev runs one node that needs no configuration and says what to try.
-func runDev(ctx context.Context, cfg config, in invocation) (err error) {
-	cfg.cluster.nodeID = "dev"
-	cfg.cluster = cfg.cluster.alone()
-	where := cfg.storage.dataDir
+func runDev(ctx context.Context, cfg settings.Config, in invocation) (err error) {
+	cfg.Cluster.NodeID = "dev"
+	cfg.Cluster = cfg.Cluster.Alone()
+	where := cfg.Storage.DataDir
 	switch {
-	case cfg.storage.inMemory():
-		cfg = cfg.forgetful()
+	case cfg.Storage.InMemory():
+		cfg = cfg.Forgetful()
 		where = "memory, gone at exit"
 	case where == "":
-		cfg.storage.temporary = true
+		cfg.Storage.Temporary = true
 		where = "a temporary directory, removed at exit"
 	}
 	return runNode(ctx, cfg, in, func(bound net.Addr) {
-		fmt.Fprint(in.stdout, greeting(cfg.tls.scheme()+"://"+reachable(bound)+cfg.http.basePath, where))
+		fmt.Fprint(in.stdout, greeting(cfg.TLS.Scheme()+"://"+reachable(bound)+cfg.HTTP.BasePath, where))
 	})
 }
 
@@ -46,7 +47,7 @@ func reachable(bound net.Addr) string {
 	if err != nil {
 		return bound.String()
 	}
-	if !dialable(host) {
+	if !settings.Dialable(host) {
 		host = "127.0.0.1"
 	}
 	return net.JoinHostPort(host, port)
@@ -71,32 +72,32 @@ Create a stream, append to it, read it (with &live=sse: follow it):
 //
 //	clients ──▶ frontDoor ──▶ httpapi ──Submit, Fence──▶ cluster ──raft──▶ fsm ──▶ storage
 //	                             └────────Info, Read, Wait────────────────▲
-func runNode(ctx context.Context, cfg config, in invocation, greet func(net.Addr)) (err error) {
+func runNode(ctx context.Context, cfg settings.Config, in invocation, greet func(net.Addr)) (err error) {
 	n := &node{cfg: cfg, recent: &recentLog{}, metrics: newRegistry()}
-	n.log = newLogger(cfg.log, in.stderr, n.recent)
+	n.log = newLogger(cfg.Log, in.stderr, n.recent)
 	defer func() { err = errors.Join(err, n.close()) }()
-	if n.keys, err = newKeychain(cfg.tls, n.log, n.metrics); err != nil {
+	if n.keys, err = newKeychain(cfg.TLS, n.log, n.metrics); err != nil {
 		return err
 	}
 	if err := n.openPeerTLS(); err != nil {
 		return err
 	}
 	if err := n.openGossipKeys(); err != nil {
-		return phaseLoad.in(err)
+		return phase.Load.In(err)
 	}
 	if n.gate, err = openGate(cfg, n.log); err != nil {
-		return phaseLoad.in(err)
+		return phase.Load.In(err)
 	}
 	limitMemory(n.log)
 	if err := n.startTracing(); err != nil {
-		return phaseStart.in(err)
+		return phase.Start.In(err)
 	}
 	n.tellMode()
-	for _, note := range cfg.notes {
+	for _, note := range cfg.Notes {
 		n.log.Warn("setting", "note", note)
 	}
 	if err := n.listen(); err != nil {
-		return phaseBind.in(err)
+		return phase.Bind.In(err)
 	}
 	ctx, end := context.WithCancel(ctx)
 	defer end()
@@ -132,19 +133,19 @@ func runNode(ctx context.Context, cfg config, in invocation, greet func(net.Addr
 // start takes the steps after listening. A signal in between ends it early.
 func (n *node) start(ctx context.Context) error {
 	for _, step := range []struct {
-		phase phase
+		phase phase.Phase
 		take  func() error
 	}{
-		{phaseOpen, n.openStorage},
-		{phaseJoin, n.joinCluster},
-		{phaseStart, n.letIn},
+		{phase.Open, n.openStorage},
+		{phase.Join, n.joinCluster},
+		{phase.Start, n.letIn},
 	} {
 		if ctx.Err() != nil {
 			return nil
 		}
 		n.door.progress.enter(step.phase)
 		if err := step.take(); err != nil {
-			return step.phase.in(advise(err, n.cfg.storage.dataDir))
+			return step.phase.In(advise(err, n.cfg.Storage.DataDir))
 		}
 	}
 	return nil
@@ -171,7 +172,7 @@ func (n *node) whenReady(ctx context.Context, greet func(net.Addr)) {
 		case <-tick.C:
 		}
 	}
-	n.log.Info("ready", "node", n.cfg.cluster.nodeID, "clients", n.clients.Addr().String(), "version", buildVersion())
+	n.log.Info("ready", "node", n.cfg.Cluster.NodeID, "clients", n.clients.Addr().String(), "version", buildVersion())
 	if greet != nil {
 		greet(n.clients.Addr())
 	}
@@ -180,8 +181,8 @@ func (n *node) whenReady(ctx context.Context, greet func(net.Addr)) {
 // chooseDataDir returns the data directory, or makes a temporary one that is
 // removed when the node is closed.
 func (n *node) chooseDataDir() (storage.Dir, error) {
-	if !n.cfg.storage.temporary {
-		return storage.Dir(n.cfg.storage.dataDir), nil // storage makes it, and syncs the directories above
+	if !n.cfg.Storage.Temporary {
+		return storage.Dir(n.cfg.Storage.DataDir), nil // storage makes it, and syncs the directories above
 	}
 	dir, err := os.MkdirTemp("", "mainstem-dev-")
 	if err != nil {

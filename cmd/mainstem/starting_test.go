@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"mainstem/phase"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -70,12 +71,12 @@ func TestAStartTellsHowFarItIs(t *testing.T) {
 		}
 	}
 	shows("has not begun")
-	door.progress.enter(phaseOpen)
+	door.progress.enter(phase.Open)
 	shows("step open_storage for ")
 	shows("open: nothing")
 	opened.push("data directory", func() error { return nil })
 	opened.push("copy", func() error { return nil })
-	door.progress.enter(phaseJoin)
+	door.progress.enter(phase.Join)
 	shows("step join_cluster for ")
 	shows("open: data directory, copy")
 	door.letIn(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {}))

@@ -18,12 +18,12 @@ const (
 // clients are told to go elsewhere while they are still served, live readers
 // end, the listener closes and what is in flight is finished.
 func (n *node) stop() {
-	begin, limit := time.Now(), n.cfg.server.shutdownTimeout
+	begin, limit := time.Now(), n.cfg.Server.ShutdownTimeout
 	n.closeBy = begin.Add(limit)
 	part := func(share float64) (context.Context, context.CancelFunc) {
 		return context.WithDeadline(context.Background(), begin.Add(time.Duration(float64(limit)*share)))
 	}
-	n.log.Info("stopping", "node", n.cfg.cluster.nodeID, "within", limit)
+	n.log.Info("stopping", "node", n.cfg.Cluster.NodeID, "within", limit)
 	others := false
 	if n.api != nil {
 		n.api.Unlist()
@@ -53,10 +53,10 @@ func (n *node) drain(ctx context.Context, others bool) {
 		n.api.Drain()
 		return
 	}
-	n.log.Info("draining", "over", n.cfg.server.drainSpread)
-	n.api.DrainWithin(n.cfg.server.drainSpread)
+	n.log.Info("draining", "over", n.cfg.Server.DrainSpread)
+	n.api.DrainWithin(n.cfg.Server.DrainSpread)
 	select {
-	case <-time.After(n.cfg.server.drainSpread):
+	case <-time.After(n.cfg.Server.DrainSpread):
 	case <-ctx.Done():
 	}
 }
@@ -73,10 +73,10 @@ func (n *node) close() error {
 	select {
 	case err := <-closed:
 		if err == nil {
-			n.log.Info("stopped", "node", n.cfg.cluster.nodeID)
+			n.log.Info("stopped", "node", n.cfg.Cluster.NodeID)
 		}
 		return err
 	case <-time.After(time.Until(n.closeBy)):
-		return fmt.Errorf("not all was closed within --shutdown-timeout %s; what was acknowledged is on disk", n.cfg.server.shutdownTimeout)
+		return fmt.Errorf("not all was closed within --shutdown-timeout %s; what was acknowledged is on disk", n.cfg.Server.ShutdownTimeout)
 	}
 }

@@ -7,13 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mainstem/client"
+	"mainstem/phase"
+	"mainstem/settings"
 	"mime"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"mainstem/client"
 )
 
 const jsonType = "application/json"
@@ -64,8 +65,8 @@ func (a *appending) check() (chunk int64, err error) {
 		}
 		a.contentType = jsonType
 	}
-	if chunk, err = parseSize(a.chunk); err != nil || chunk < 1 || chunk > bodyBytesMax {
-		return 0, fmt.Errorf("--chunk: want a size from 1 to %s, like 1MiB", formatSize(bodyBytesMax))
+	if chunk, err = settings.ParseSize(a.chunk); err != nil || chunk < 1 || chunk > settings.BodyBytesMax {
+		return 0, fmt.Errorf("--chunk: want a size from 1 to %s, like 1MiB", settings.FormatSize(settings.BodyBytesMax))
 	}
 	if a.resume != "" && (a.file == "" || a.producer == "") {
 		return 0, errors.New("--resume needs --file, to begin in its middle, and --producer, so that nothing is written twice")
@@ -79,7 +80,7 @@ func (a *appending) check() (chunk int64, err error) {
 func (a *appending) run(ctx context.Context, name string, words []string) error {
 	chunk, err := a.check()
 	if err != nil {
-		return phaseLoad.in(err)
+		return phase.Load.In(err)
 	}
 	c, err := a.client()
 	if err != nil {
@@ -198,12 +199,12 @@ func (s *streamer) createCommand() *cobra.Command {
 			}
 			if expires != "" {
 				if with.ExpiresAt, err = time.Parse(time.RFC3339, expires); err != nil {
-					return phaseLoad.in(fmt.Errorf("--expires-at: %q is no time like 2027-01-31T12:00:00Z", expires))
+					return phase.Load.In(fmt.Errorf("--expires-at: %q is no time like 2027-01-31T12:00:00Z", expires))
 				}
 			}
 			if keep != "" {
-				if with.RetentionBytes, err = parseSize(keep); err != nil || with.RetentionBytes < 1 {
-					return phaseLoad.in(fmt.Errorf("--retain-bytes: %q is no size like 1GiB", keep))
+				if with.RetentionBytes, err = settings.ParseSize(keep); err != nil || with.RetentionBytes < 1 {
+					return phase.Load.In(fmt.Errorf("--retain-bytes: %q is no size like 1GiB", keep))
 				}
 			}
 			if file != "" || len(args) > 1 {
@@ -212,7 +213,7 @@ func (s *streamer) createCommand() *cobra.Command {
 					return err
 				}
 				defer in.Close() // only read
-				if with.Body, err = readAtMost(in, bodyBytesMax); err != nil {
+				if with.Body, err = readAtMost(in, settings.BodyBytesMax); err != nil {
 					return err
 				}
 			}
@@ -267,7 +268,7 @@ func (s *streamer) forkCommand() *cobra.Command {
 func readAtMost(in io.Reader, most int) ([]byte, error) {
 	content, err := io.ReadAll(io.LimitReader(in, int64(most)+1))
 	if err == nil && len(content) > most {
-		err = fmt.Errorf("the content is longer than the %s that one append may hold; append it with --lines, or in parts", formatSize(int64(most)))
+		err = fmt.Errorf("the content is longer than the %s that one append may hold; append it with --lines, or in parts", settings.FormatSize(int64(most)))
 	}
 	return content, err
 }

@@ -6,12 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mainstem/client"
+	"mainstem/phase"
+	"mainstem/settings"
 	"os"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
-
-	"mainstem/client"
 )
 
 const (
@@ -63,7 +64,7 @@ type streamer struct {
 func (s *streamer) client() (*client.Client, error) {
 	c, err := client.New(client.Config{Base: s.url, Auth: s.auth})
 	if err != nil {
-		return nil, phaseLoad.in(fmt.Errorf("--url: %w", err))
+		return nil, phase.Load.In(fmt.Errorf("--url: %w", err))
 	}
 	return c, nil
 }
@@ -83,7 +84,7 @@ func streamCommand(in invocation) *cobra.Command {
 
 // flags are those of all commands that are clients.
 func (s *streamer) flags(cmd *cobra.Command, in invocation) {
-	base := variable(in.environ, streamURLName)
+	base := settings.Variable(in.environ, streamURLName)
 	if base == "" {
 		base = defaultStreamURL
 	}
@@ -93,7 +94,7 @@ func (s *streamer) flags(cmd *cobra.Command, in invocation) {
 	cmd.PersistentFlags().BoolVarP(&s.quiet, "quiet", "q", false, "no progress, and no word of what was done")
 	cmd.PersistentPreRun = func(*cobra.Command, []string) {
 		if s.auth == "" {
-			s.auth = variable(in.environ, streamAuthName)
+			s.auth = settings.Variable(in.environ, streamAuthName)
 		}
 	}
 }
@@ -189,7 +190,7 @@ func (s *streamer) trimCommand() *cobra.Command {
 func (s *streamer) openInput(file string, words []string) (in io.ReadCloser, size int64, err error) {
 	switch {
 	case file != "" && len(words) > 0:
-		return nil, 0, phaseLoad.in(errors.New("content and --file are both given; give one"))
+		return nil, 0, phase.Load.In(errors.New("content and --file are both given; give one"))
 	case file != "":
 		f, err := os.Open(file)
 		if err != nil {

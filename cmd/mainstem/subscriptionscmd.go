@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"mainstem/settings"
 	"net/http"
 	"net/url"
 	"strings"
@@ -15,17 +16,17 @@ import (
 
 // subscriptionsCommand asks a running node about subscriptions.
 func subscriptionsCommand(in invocation) *cobra.Command {
-	a := &asker{token: variable(in.environ, adminTokenName), out: in.stdout}
+	a := &asker{token: settings.Variable(in.environ, adminTokenName), out: in.stdout}
 	base := "/v1/stream"
 	cmd := &cobra.Command{
 		Use: "subscriptions", Short: "Ask a running node about subscriptions, or delete one",
 		Long: "Ask a running node about subscriptions, or delete one. Any node takes the call.",
 	}
-	node := variable(in.environ, urlName)
+	node := settings.Variable(in.environ, settings.URLName)
 	if node == "" {
 		node = defaultNodeURL
 	}
-	cmd.PersistentFlags().StringVar(&a.url, "url", node, "client address of any node ("+urlName+")")
+	cmd.PersistentFlags().StringVar(&a.url, "url", node, "client address of any node ("+settings.URLName+")")
 	cmd.PersistentFlags().StringVar(&base, "stream-base-path", base, "the path below which streams live")
 	cmd.PersistentFlags().BoolVar(&a.asJSON, "json", false, "print what the node answered")
 	at := func(id string) string { return base + "/__ds/subscriptions/" + url.PathEscape(id) }

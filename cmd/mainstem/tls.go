@@ -7,19 +7,18 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
-	"slices"
+	"mainstem/fresh"
+	"mainstem/phase"
+	"mainstem/settings"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
-
-	"mainstem/fresh"
 )
 
 // keychain holds what a handshake needs, as it was when the files were last
 // sound.
 type keychain struct {
-	cfg     tlsConfig
+	cfg     settings.TLS
 	log     *slog.Logger
 	current atomic.Pointer[tls.Config]
 	files   *fresh.Files
@@ -28,23 +27,23 @@ type keychain struct {
 }
 
 // newKeychain reads the files. It returns nil when clients connect without TLS.
-func newKeychain(cfg tlsConfig, log *slog.Logger, r prometheus.Registerer) (*keychain, error) {
-	if cfg.mode == modeHTTP {
+func newKeychain(cfg settings.TLS, log *slog.Logger, r prometheus.Registerer) (*keychain, error) {
+	if cfg.Mode == settings.ModeHTTP {
 		return nil, nil
 	}
 	k := &keychain{cfg: cfg, log: log, metrics: newCertificateMetrics(r, forClients)}
-	files := []fresh.File{{Name: "transport.tls.cert_path", Path: cfg.certPath}, {Name: "transport.tls.key_path", Path: cfg.keyPath}}
-	if cfg.mode == modeMTLS {
-		files = append(files, fresh.File{Name: "transport.tls.client_ca_path", Path: cfg.clientCA})
+	files := []fresh.File{{Name: "transport.tls.cert_path", Path: cfg.CertPath}, {Name: "transport.tls.key_path", Path: cfg.KeyPath}}
+	if cfg.Mode == settings.ModeMTLS {
+		files = append(files, fresh.File{Name: "transport.tls.client_ca_path", Path: cfg.ClientCA})
 	}
 	var err error
 	k.files, err = fresh.Open(fresh.Config{Files: files, Take: k.take, Taken: k.taken, Refused: k.refused})
 	var unread *fresh.ReadError
 	switch {
 	case errors.As(err, &unread):
-		return nil, phaseTLSFiles.in(err)
+		return nil, phase.TLSFiles.In(err)
 	case err != nil:
-		return nil, phaseTLS.in(err)
+		return nil, phase.TLS.In(err)
 	}
 	return k, nil
 }
@@ -53,18 +52,18 @@ func newKeychain(cfg tlsConfig, log *slog.Logger, r prometheus.Registerer) (*key
 func (k *keychain) take(content [][]byte) error {
 	pair, err := tls.X509KeyPair(content[0], content[1])
 	if err != nil {
-		return fmt.Errorf("transport.tls.cert_path %s and key_path %s: %w", k.cfg.certPath, k.cfg.keyPath, err)
+		return fmt.Errorf("transport.tls.cert_path %s and key_path %s: %w", k.cfg.CertPath, k.cfg.KeyPath, err)
 	}
 	c := &tls.Config{
 		Certificates: []tls.Certificate{pair},
-		MinVersion:   tlsVersion(k.cfg.minVersion),
-		MaxVersion:   tlsVersion(k.cfg.maxVersion),
-		NextProtos:   k.cfg.alpn,
+		MinVersion:   settings.TLSVersion(k.cfg.MinVersion),
+		MaxVersion:   settings.TLSVersion(k.cfg.MaxVersion),
+		NextProtos:   k.cfg.ALPN,
 	}
-	if k.cfg.mode == modeMTLS {
+	if k.cfg.Mode == settings.ModeMTLS {
 		c.ClientAuth, c.ClientCAs = tls.RequireAndVerifyClientCert, x509.NewCertPool()
 		if !c.ClientCAs.AppendCertsFromPEM(content[2]) {
-			return fmt.Errorf("transport.tls.client_ca_path %s: no certificate in it", k.cfg.clientCA)
+			return fmt.Errorf("transport.tls.client_ca_path %s: no certificate in it", k.cfg.ClientCA)
 		}
 	}
 	k.metrics.expiry.Set(float64(pair.Leaf.NotAfter.Unix()))
@@ -75,8 +74,8 @@ func (k *keychain) take(content [][]byte) error {
 // serverConfig is what a listener is given: each handshake takes the newest.
 func (k *keychain) serverConfig() *tls.Config {
 	return &tls.Config{
-		MinVersion:         tlsVersion(k.cfg.minVersion),
-		NextProtos:         k.cfg.alpn,
+		MinVersion:         settings.TLSVersion(k.cfg.MinVersion),
+		NextProtos:         k.cfg.ALPN,
 		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return k.current.Load(), nil },
 	}
 }
@@ -88,27 +87,10 @@ func (k *keychain) run(ctx context.Context) { k.files.Run(ctx) }
 
 func (k *keychain) taken() {
 	k.metrics.reloads.WithLabelValues("taken").Inc()
-	k.log.Info("certificate files read again", "cert", k.cfg.certPath, "until", k.current.Load().Certificates[0].Leaf.NotAfter)
+	k.log.Info("certificate files read again", "cert", k.cfg.CertPath, "until", k.current.Load().Certificates[0].Leaf.NotAfter)
 }
 
 func (k *keychain) refused(err error) {
 	k.metrics.reloads.WithLabelValues("refused").Inc()
 	k.log.Error("changed certificate files are not sound; the last sound ones stay in use", "err", err)
-}
-
-// protocols is what the server of the clients speaks.
-func (t tlsConfig) protocols() *http.Protocols {
-	p := new(http.Protocols)
-	p.SetHTTP1(slices.Contains(t.versions, http1))
-	p.SetHTTP2(slices.Contains(t.versions, http2))
-	p.SetUnencryptedHTTP2(slices.Contains(t.versions, h2c))
-	return p
-}
-
-// scheme is that of the clients' URLs.
-func (t tlsConfig) scheme() string {
-	if t.mode == modeHTTP {
-		return "http"
-	}
-	return "https"
 }

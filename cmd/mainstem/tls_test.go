@@ -6,6 +6,8 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"io"
+	"mainstem/settings"
+	"mainstem/test/harness"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -13,8 +15,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-
-	"mainstem/test/harness"
 )
 
 // authority signs certificates for these tests.
@@ -75,7 +75,7 @@ func (d tlsDir) write(t *testing.T, a *authority) {
 
 func (d tlsDir) args(mode string, more ...string) []string {
 	args := append([]string{"--transport-mode=" + mode, "--tls-cert=" + d.cert, "--tls-key=" + d.key}, more...)
-	if mode == modeMTLS {
+	if mode == settings.ModeMTLS {
 		args = append(args, "--tls-client-ca="+d.ca)
 	}
 	return args
@@ -105,20 +105,20 @@ func TestWhoConnectsOverTLSAndHow(t *testing.T) {
 		args  []string
 		tries map[string]try
 	}{
-		"tls, HTTP/1.1": {dir.args(modeTLS), map[string]try{
+		"tls, HTTP/1.1": {dir.args(settings.ModeTLS), map[string]try{
 			"plain":            {nil, "HTTP/1.1 TLS 1.3"},
 			"1.2":              {func(c *tls.Config) { c.MaxVersion = tls.VersionTLS12 }, "HTTP/1.1 TLS 1.2"},
 			"1.1":              {func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS11, tls.VersionTLS11 }, "protocol version"},
 			"another's server": {func(c *tls.Config) { c.RootCAs = x509.NewCertPool() }, "unknown authority"},
 		}},
-		"tls 1.3, HTTP/2": {dir.args(modeTLS, "--http-versions=http1,http2", "--tls-min-version=1.3"), map[string]try{
+		"tls 1.3, HTTP/2": {dir.args(settings.ModeTLS, "--http-versions=http1,http2", "--tls-min-version=1.3"), map[string]try{
 			"plain": {nil, "HTTP/2.0 TLS 1.3"},
 			"1.2":   {func(c *tls.Config) { c.MaxVersion = tls.VersionTLS12 }, "protocol version"},
 		}},
-		"at most 1.2": {dir.args(modeTLS, "--tls-max-version=1.2"), map[string]try{
+		"at most 1.2": {dir.args(settings.ModeTLS, "--tls-max-version=1.2"), map[string]try{
 			"plain": {nil, "HTTP/1.1 TLS 1.2"},
 		}},
-		"mtls": {dir.args(modeMTLS), map[string]try{
+		"mtls": {dir.args(settings.ModeMTLS), map[string]try{
 			"without":           {nil, "certificate required"},
 			"trusted":           {show(ours), "HTTP/1.1 TLS 1.3"},
 			"untrusted":         {show(others), "certificate"},
@@ -157,8 +157,8 @@ func TestLiveReadsOverEveryTransport(t *testing.T) {
 		proto  string
 	}{
 		"http":          {nil, http.DefaultClient, "HTTP/1.1"},
-		"tls":           {newTLSDir(t, a).args(modeTLS), a.client(nil), "HTTP/1.1"},
-		"tls, HTTP/2":   {newTLSDir(t, a).args(modeTLS, "--http-versions=http2,http1"), a.client(nil), "HTTP/2.0"},
+		"tls":           {newTLSDir(t, a).args(settings.ModeTLS), a.client(nil), "HTTP/1.1"},
+		"tls, HTTP/2":   {newTLSDir(t, a).args(settings.ModeTLS, "--http-versions=http2,http1"), a.client(nil), "HTTP/2.0"},
 		"HTTP/2, clear": {[]string{"--http-versions=http1,h2c"}, &http.Client{Transport: h2c}, "HTTP/2.0"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -206,7 +206,7 @@ func send(t *testing.T, c *http.Client, method, url, body string, want int) {
 func TestCertificatesAreRenewedUnderLoadWithoutADroppedRequest(t *testing.T) {
 	a := newAuthority(t)
 	dir := newTLSDir(t, a)
-	p, base := dev(t, append(dir.args(modeTLS), "--log-level=info")...)
+	p, base := dev(t, append(dir.args(settings.ModeTLS), "--log-level=info")...)
 	ctx, stop := context.WithCancel(t.Context())
 	var done sync.WaitGroup
 	var answered atomic.Int64
@@ -255,7 +255,7 @@ func TestCertificatesAreRenewedUnderLoadWithoutADroppedRequest(t *testing.T) {
 // TestAClientOfHTTP1IsServedBesideHTTP2 settles what is spoken by ALPN.
 func TestAClientOfHTTP1IsServedBesideHTTP2(t *testing.T) {
 	a := newAuthority(t)
-	_, base := dev(t, newTLSDir(t, a).args(modeTLS, "--http-versions=http1,http2")...)
+	_, base := dev(t, newTLSDir(t, a).args(settings.ModeTLS, "--http-versions=http1,http2")...)
 	client := a.client(nil)
 	old := client.Transport.(*http.Transport)
 	old.Protocols = new(http.Protocols)
@@ -279,7 +279,7 @@ func TestWhatIsSpokenIsAgreedOnByALPN(t *testing.T) {
 		"http1,http2": {"http/1.1,h2": "h2", "http/1.1": "http/1.1", "h2": "h2", "spdy/3": none, "": ""},
 		"http2":       {"h2,http/1.1": "h2", "spdy/3": none, "http/1.1": ""}, // the last for the sake of old clients; see below
 	} {
-		_, base := dev(t, newTLSDir(t, a).args(modeTLS, "--http-versions="+versions)...)
+		_, base := dev(t, newTLSDir(t, a).args(settings.ModeTLS, "--http-versions="+versions)...)
 		addr := strings.TrimSuffix(strings.TrimPrefix(base, "https://"), "/v1/stream")
 		for offered, want := range tries {
 			config := a.client(nil).Transport.(*http.Transport).TLSClientConfig.Clone()
@@ -311,33 +311,6 @@ func TestWhatIsSpokenIsAgreedOnByALPN(t *testing.T) {
 	}
 }
 
-func TestTransportRules(t *testing.T) {
-	inDirWith(t, nil)
-	for name, c := range map[string]struct {
-		args []string
-		want []string
-	}{
-		"tls without files":      {[]string{"--transport-mode=tls"}, []string{"[validate_config] transport.tls.cert_path (--tls-cert)", "[validate_config] transport.tls.key_path (--tls-key)"}},
-		"mtls without authority": {[]string{"--transport-mode=mtls", "--tls-cert=c", "--tls-key=k"}, []string{"transport.tls.client_ca_path (--tls-client-ca): transport.mode mtls needs"}},
-		"tls with authority":     {[]string{"--transport-mode=tls", "--tls-cert=c", "--tls-key=k", "--tls-client-ca=a"}, []string{"transport.tls.client_ca_path (--tls-client-ca): transport.mode tls asks"}},
-		"http with files":        {[]string{"--tls-cert=c", "--tls-alpn=h2"}, []string{"transport.tls.cert_path (--tls-cert): transport.mode is http", "transport.tls.alpn_protocols (--tls-alpn): transport.mode is http"}},
-		"http2 without tls":      {[]string{"--http-versions=http2"}, []string{"http2 needs transport.mode tls or mtls"}},
-		"h2c with tls":           {[]string{"--transport-mode=tls", "--tls-cert=c", "--tls-key=k", "--http-versions=h2c"}, []string{"h2c needs transport.mode http"}},
-		"minimum above maximum":  {[]string{"--tls-min-version=1.3", "--tls-max-version=1.2"}, []string{"1.3 is above transport.tls.max_version, 1.2"}},
-		"ALPN that is not spoken": {[]string{"--transport-mode=tls", "--tls-cert=c", "--tls-key=k", "--tls-alpn=h2,http/1.1"},
-			[]string{"h2 is offered, but transport.http.versions has no http2"}},
-		"spoken but not in ALPN": {[]string{"--transport-mode=tls", "--tls-cert=c", "--tls-key=k", "--http-versions=http1,http2", "--tls-alpn=http/1.1"},
-			[]string{"h2 is not offered, though transport.http.versions has http2"}},
-		"an unknown version": {[]string{"--http-versions=http3"}, []string{`[load_config] transport.http.versions (--http-versions): "http3" is none of`}},
-		"no version":         {[]string{"--http-versions="}, []string{"transport.http.versions (--http-versions): none is named"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			_, err := loadAll(t, c.args, nil)
-			mustName(t, err, c.want...)
-		})
-	}
-}
-
 func TestUnsoundCertificatesStopTheStartInTheirPhase(t *testing.T) {
 	a := newAuthority(t)
 	for name, c := range map[string]struct {
@@ -353,7 +326,7 @@ func TestUnsoundCertificatesStopTheStartInTheirPhase(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := newTLSDir(t, a)
 			c.spoil(dir)
-			p := launch(t, append([]string{"dev", "--addr=127.0.0.1:0"}, dir.args(modeMTLS)...)...)
+			p := launch(t, append([]string{"dev", "--addr=127.0.0.1:0"}, dir.args(settings.ModeMTLS)...)...)
 			if code := p.exit(); code != 1 || !strings.HasPrefix(p.stderr.String(), c.want) {
 				t.Fatalf("exit %d, %q; want 1 and %q", code, p.stderr.String(), c.want)
 			}

@@ -25,24 +25,24 @@ const (
 // Spans that the receiver does not take are dropped: a batch of them waits in a
 // bounded queue, never a request.
 func (n *node) startTracing() error {
-	cfg := n.cfg.log
-	if cfg.otlpEndpoint == "" {
+	cfg := n.cfg.Log
+	if cfg.OTLPEndpoint == "" {
 		return nil
 	}
-	client, err := newOTLPClient(cfg.otlpEndpoint, cfg.otlpHeaders)
+	client, err := newOTLPClient(cfg.OTLPEndpoint, cfg.OTLPHeaders)
 	if err != nil {
-		return fmt.Errorf("observability.otlp_endpoint (--otlp-endpoint) %s: %w", cfg.otlpEndpoint, err)
+		return fmt.Errorf("observability.otlp_endpoint (--otlp-endpoint) %s: %w", cfg.OTLPEndpoint, err)
 	}
 	exporter := otlptrace.NewUnstarted(client)
 	complain := complainer{log: n.log}
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(complain.handle)) // there is no other way to hear of them
 	provider := sdktrace.NewTracerProvider(
 		sdktrace.WithBatcher(exporter),
-		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(cfg.traceShare))),
+		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(cfg.TraceShare))),
 		sdktrace.WithResource(resource.NewSchemaless(
 			attribute.String("service.name", "mainstem"),
 			attribute.String("service.version", buildVersion()),
-			attribute.String("service.instance.id", n.cfg.cluster.nodeID),
+			attribute.String("service.instance.id", n.cfg.Cluster.NodeID),
 		)),
 	)
 	n.opened.push("traces", func() error {
@@ -54,7 +54,7 @@ func (n *node) startTracing() error {
 		return nil
 	})
 	n.tracer = provider.Tracer("mainstem")
-	n.log.Info("traces are sent", "to", cfg.otlpEndpoint, "share", cfg.traceShare)
+	n.log.Info("traces are sent", "to", cfg.OTLPEndpoint, "share", cfg.TraceShare)
 	return nil
 }
 

@@ -16,18 +16,18 @@ import (
 // prepareDeliveries makes what signs, checks and, while this node leads, wakes.
 // It starts nothing.
 func (n *node) prepareDeliveries() (err error) {
-	w := n.cfg.webhooks
-	if w.keyFile != "" {
-		text, err := os.ReadFile(w.keyFile)
+	w := n.cfg.Webhooks
+	if w.KeyFile != "" {
+		text, err := os.ReadFile(w.KeyFile)
 		if err != nil {
 			return fmt.Errorf("--webhooks-key-encryption-key-file: %w", err)
 		}
-		if w.key, err = deliver.ParseKey(string(text)); err != nil {
-			return fmt.Errorf("--webhooks-key-encryption-key-file %s: %w", w.keyFile, err)
+		if w.Key, err = deliver.ParseKey(string(text)); err != nil {
+			return fmt.Errorf("--webhooks-key-encryption-key-file %s: %w", w.KeyFile, err)
 		}
 	}
 	n.deliverer, err = deliver.New(deliver.Config{
-		AllowInsecure: w.allowInsecure, KeyEncryptionKey: w.key, Log: n.log, Metrics: n.metrics,
+		AllowInsecure: w.AllowInsecure, KeyEncryptionKey: w.Key, Log: n.log, Metrics: n.metrics,
 	}, n.machine, n.joined)
 	if err != nil {
 		return err
