@@ -3,11 +3,12 @@ package settings
 import (
 	"errors"
 	"fmt"
-	"mainstem/phase"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"mainstem/phase"
 )
 
 // flagText keeps what was typed. It is judged together with everything else in

@@ -3,9 +3,10 @@ package settings
 import (
 	"errors"
 	"fmt"
-	"mainstem/phase"
 
 	"github.com/spf13/pflag"
+
+	"mainstem/phase"
 )
 
 // layer is one place from which settings come. A later layer wins.

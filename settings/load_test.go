@@ -2,12 +2,13 @@ package settings
 
 import (
 	"fmt"
-	"mainstem/phase"
 	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
+
+	"mainstem/phase"
 )
 
 // loadWith is load as a command does it, flags parsed by cobra.

@@ -6,10 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+
 	"mainstem/cluster"
 	"mainstem/settings"
 	"mainstem/storage"
-	"net/http"
 )
 
 // Paths of the operator's endpoints. status is httpapi's.

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"mainstem/settings"
-	"mainstem/storage"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -13,6 +11,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"mainstem/settings"
+	"mainstem/storage"
 )
 
 func TestChecksumAnswersOneAtATime(t *testing.T) {

@@ -3,12 +3,13 @@ package main
 import (
 	"errors"
 	"fmt"
-	"mainstem/phase"
 	"net"
 	"net/http"
 	"net/http/pprof"
 	"slices"
 	"strings"
+
+	"mainstem/phase"
 )
 
 const profilesPath = "/debug/pprof/"

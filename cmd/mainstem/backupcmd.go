@@ -7,11 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mainstem/backup"
-	"mainstem/objects"
-	"mainstem/phase"
-	"mainstem/settings"
-	"mainstem/storage"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -21,6 +16,12 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/time/rate"
+
+	"mainstem/backup"
+	"mainstem/objects"
+	"mainstem/phase"
+	"mainstem/settings"
+	"mainstem/storage"
 )
 
 // backuper is the part of the command line that makes backups and reads them.

@@ -11,14 +11,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mainstem/doctor"
-	"mainstem/phase"
-	"mainstem/settings"
 	"os"
 	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"mainstem/doctor"
+	"mainstem/phase"
+	"mainstem/settings"
 )
 
 const (

@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"mainstem/phase"
 	"net"
 	"net/http"
 	"sync"
 	"time"
+
+	"mainstem/phase"
 )
 
 const (

@@ -3,12 +3,13 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"mainstem/cluster"
-	"mainstem/settings"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
+
+	"mainstem/cluster"
+	"mainstem/settings"
 )
 
 // freeAddresses returns addresses of ports that were free a moment ago.

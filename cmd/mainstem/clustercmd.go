@@ -6,15 +6,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"mainstem/cluster"
-	"mainstem/phase"
-	"mainstem/settings"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"mainstem/cluster"
+	"mainstem/phase"
+	"mainstem/settings"
 )
 
 const (

@@ -4,10 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"mainstem/phase"
-	"mainstem/settings"
 
 	"github.com/spf13/cobra"
+
+	"mainstem/phase"
+	"mainstem/settings"
 )
 
 // invocation is all that a run takes from outside, so that a test can be main.

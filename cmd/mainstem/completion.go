@@ -2,10 +2,11 @@ package main
 
 import (
 	"context"
-	"mainstem/settings"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"mainstem/settings"
 )
 
 const (

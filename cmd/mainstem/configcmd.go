@@ -2,9 +2,10 @@ package main
 
 import (
 	"fmt"
-	"mainstem/settings"
 
 	"github.com/spf13/cobra"
+
+	"mainstem/settings"
 )
 
 // configCommand shows what a node would run with, without starting it.

@@ -3,10 +3,11 @@ package main
 import (
 	"bufio"
 	"fmt"
-	"mainstem/settings"
 	"net/http"
 	"strconv"
 	"strings"
+
+	"mainstem/settings"
 )
 
 // Paths by which operators see what a node runs with and what it said.

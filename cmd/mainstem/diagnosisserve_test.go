@@ -4,11 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"log/slog"
-	"mainstem/settings"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"mainstem/settings"
 )
 
 func TestTheRecentLogIsBounded(t *testing.T) {

@@ -6,14 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mainstem/doctor"
-	"mainstem/phase"
-	"mainstem/settings"
-	"mainstem/storage"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/spf13/cobra"
+
+	"mainstem/doctor"
+	"mainstem/phase"
+	"mainstem/settings"
+	"mainstem/storage"
 )
 
 const doctorFsyncFor = 3 * time.Second

@@ -5,13 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mainstem/client"
-	"mainstem/phase"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"mainstem/client"
+	"mainstem/phase"
 )
 
 func exportCommand(in invocation) *cobra.Command {

@@ -4,14 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"mainstem/doctor"
-	"mainstem/phase"
-	"mainstem/storage"
 	"os"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/spf13/cobra"
+
+	"mainstem/doctor"
+	"mainstem/phase"
+	"mainstem/storage"
 )
 
 const (

@@ -4,11 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+
+	"github.com/spf13/cobra"
+
 	"mainstem/auth"
 	"mainstem/phase"
 	"mainstem/settings"
-
-	"github.com/spf13/cobra"
 )
 
 // openGate opens the ways in that are named.

@@ -6,12 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mainstem/client"
-	"mainstem/phase"
 	"os"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"mainstem/client"
+	"mainstem/phase"
 )
 
 // What import and restore do with a stream that is there already.

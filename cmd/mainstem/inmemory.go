@@ -2,14 +2,15 @@ package main
 
 import (
 	"fmt"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/hashicorp/raft"
+
 	"mainstem/cluster"
 	"mainstem/scrub"
 	"mainstem/settings"
 	"mainstem/storage"
 	"mainstem/wiring"
-
-	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/hashicorp/raft"
 )
 
 // memoryDir is the data directory of a file system in memory.

@@ -1,10 +1,11 @@
 package main
 
 import (
-	"mainstem/settings"
 	"os"
 	"strings"
 	"testing"
+
+	"mainstem/settings"
 )
 
 func TestMemoryModeServesAndKeepsNothing(t *testing.T) {

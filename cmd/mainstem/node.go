@@ -4,6 +4,15 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
+
 	"mainstem/auth"
 	"mainstem/cluster"
 	"mainstem/deliver"
@@ -14,14 +23,6 @@ import (
 	"mainstem/settings"
 	"mainstem/storage"
 	"mainstem/wiring"
-	"net"
-	"net/http"
-	"os"
-	"time"
-
-	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/prometheus/client_golang/prometheus"
-	"go.opentelemetry.io/otel/trace"
 )
 
 // node is one process's parts, in the order in which they are opened. A part is

@@ -2,13 +2,14 @@ package main
 
 import (
 	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
 	"mainstem/cluster"
 	"mainstem/fresh"
 	"mainstem/peertls"
 	"mainstem/phase"
-	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 // certificateMetrics are those of one certificate.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"iter"
+
 	"mainstem/settings"
 )
 

@@ -2,10 +2,11 @@ package main
 
 import (
 	"fmt"
-	"mainstem/phase"
 	"strings"
 	"sync"
 	"time"
+
+	"mainstem/phase"
 )
 
 // progress is how far a start has come, for those who watch it from outside.

@@ -2,12 +2,13 @@ package main
 
 import (
 	"context"
-	"mainstem/settings"
 	"net"
 	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
+
+	"mainstem/settings"
 )
 
 // headersX are the headers by which proxies tell what they saw. Clients can

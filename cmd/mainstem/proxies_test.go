@@ -1,10 +1,11 @@
 package main
 
 import (
-	"mainstem/settings"
 	"net/http"
 	"net/http/httptest"
 	"testing"
+
+	"mainstem/settings"
 )
 
 func TestWhatProxiesSayIsBelievedOfTrustedOnesOnly(t *testing.T) {

@@ -7,15 +7,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mainstem/cluster"
-	"mainstem/phase"
-	"mainstem/recovery"
-	"mainstem/storage"
 	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"mainstem/cluster"
+	"mainstem/phase"
+	"mainstem/recovery"
+	"mainstem/storage"
 )
 
 // epochLetters is how many random letters a recovery adds to a cluster's id.

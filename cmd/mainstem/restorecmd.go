@@ -5,6 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
 	"mainstem/backup"
 	"mainstem/client"
 	"mainstem/objects"
@@ -13,10 +18,6 @@ import (
 	"mainstem/settings"
 	"mainstem/storage"
 	"mainstem/stream"
-	"os"
-	"time"
-
-	"github.com/spf13/cobra"
 )
 
 // restoreBatchBytes is how much one append of a restored stream carries, unless

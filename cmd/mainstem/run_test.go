@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"mainstem/settings"
 	"net"
 	"net/http"
 	"os"
@@ -15,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"mainstem/settings"
 )
 
 // readyWithin bounds every wait of these tests, on a slow machine too.

@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"mainstem/cluster"
-	"mainstem/phase"
 	"net/http"
 	"net/url"
 	"slices"
@@ -16,6 +14,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"mainstem/cluster"
+	"mainstem/phase"
 )
 
 const (

@@ -4,14 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"mainstem/phase"
-	"mainstem/settings"
-	"mainstem/storage"
 	"net"
 	"os"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"mainstem/phase"
+	"mainstem/settings"
+	"mainstem/storage"
 )
 
 // runServe runs a node until ctx ends.

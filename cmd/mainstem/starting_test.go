@@ -2,11 +2,12 @@ package main
 
 import (
 	"encoding/json"
-	"mainstem/phase"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"mainstem/phase"
 )
 
 func TestNothingValidGetsA4xxDuringAStart(t *testing.T) {

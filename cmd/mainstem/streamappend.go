@@ -7,14 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mainstem/client"
-	"mainstem/phase"
-	"mainstem/settings"
 	"mime"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"mainstem/client"
+	"mainstem/phase"
+	"mainstem/settings"
 )
 
 const jsonType = "application/json"

@@ -6,13 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mainstem/client"
-	"mainstem/phase"
-	"mainstem/settings"
 	"os"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+
+	"mainstem/client"
+	"mainstem/phase"
+	"mainstem/settings"
 )
 
 const (

@@ -7,12 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"mainstem/fresh"
-	"mainstem/phase"
-	"mainstem/settings"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"mainstem/fresh"
+	"mainstem/phase"
+	"mainstem/settings"
 )
 
 // keychain holds what a handshake needs, as it was when the files were last

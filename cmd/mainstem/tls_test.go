@@ -6,8 +6,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"io"
-	"mainstem/settings"
-	"mainstem/test/harness"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -15,6 +13,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"mainstem/settings"
+	"mainstem/test/harness"
 )
 
 // authority signs certificates for these tests.
