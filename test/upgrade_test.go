@@ -3,9 +3,6 @@ package test
 import (
 	"fmt"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -20,59 +17,10 @@ const (
 
 // raised are the edits that make a newer version of this tree: it writes another
 // format on disk, and has a command of a level that this one does not know.
-var raised = []struct{ file, before, after string }{
-	{"stream/level.go", "Level = LevelOldest\n)", "Level = LevelOldest + 1\n)"},
-	{"stream/level.go", "levelIfMatch   = LevelOldest", "levelIfMatch   = LevelOldest + 1"},
-	{"storage/sealed.go", "const formatVersion = 1", "const formatVersion = 2"},
-}
-
-// newerProgram builds this tree with the raised edits laid over it.
-func newerProgram(t *testing.T) string {
-	t.Helper()
-	dir, top := t.TempDir(), harness.Root(t)
-	texts := map[string]string{}
-	for _, e := range raised {
-		text, known := texts[e.file]
-		if !known {
-			b, err := os.ReadFile(filepath.Join(top, e.file))
-			if err != nil {
-				t.Fatal(err)
-			}
-			text = string(b)
-		}
-		if n := strings.Count(text, e.before); n != 1 {
-			t.Fatalf("%q stands %d times in %s, want once; fit the newer version to the code", e.before, n, e.file)
-		}
-		texts[e.file] = strings.Replace(text, e.before, e.after, 1)
-	}
-	var replace []string
-	for file, text := range texts {
-		to := filepath.Join(dir, strings.ReplaceAll(file, "/", "-"))
-		if err := os.WriteFile(to, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		replace = append(replace, fmt.Sprintf("%q: %q", filepath.Join(top, file), to))
-	}
-	overlay := filepath.Join(dir, "overlay.json")
-	if err := os.WriteFile(overlay, fmt.Appendf(nil, `{"Replace": {%s}}`, strings.Join(replace, ", ")), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return buildProgram(t, top, filepath.Join(dir, "mainstem"), "-overlay", overlay)
-}
-
-// buildProgram builds the program of a tree, as make does, so that what it needs of
-// others' packages has been built already.
-func buildProgram(t *testing.T, top, to string, args ...string) string {
-	t.Helper()
-	began := time.Now()
-	cmd := exec.Command("go", append(append([]string{"build", "-trimpath"}, args...), "-o", to, "./cmd/mainstem")...)
-	cmd.Dir = top
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build %s: %v\n%s", top, err, out)
-	}
-	t.Logf("built in %v", time.Since(began).Round(time.Second))
-	return to
+var raised = []harness.Edit{
+	{File: "stream/level.go", Before: "Level = LevelOldest\n)", After: "Level = LevelOldest + 1\n)"},
+	{File: "stream/level.go", Before: "levelIfMatch   = LevelOldest", After: "levelIfMatch   = LevelOldest + 1"},
+	{File: "storage/sealed.go", Before: "const formatVersion = 1", After: "const formatVersion = 2"},
 }
 
 // TestAClusterIsRolledToANewerVersionUnderLoad rolls three nodes of this version to
@@ -81,7 +29,7 @@ func buildProgram(t *testing.T, top, to string, args ...string) string {
 // afterwards it is taken. The data is then not opened by the version before.
 func TestAClusterIsRolledToANewerVersionUnderLoad(t *testing.T) {
 	harness.Require(t)
-	newer := newerProgram(t)
+	newer := harness.BuildEdited(t, raised...)
 	c := harness.StartCluster(t, 3)
 	createGuarded(t, c.Nodes[0])
 	roll(t, c, newer, func(done int) {

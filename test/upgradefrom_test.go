@@ -143,7 +143,7 @@ func (h history) program(t *testing.T, commit string) string {
 	if out, err := exec.Command("tar", "-xf", archive, "-C", tree).CombinedOutput(); err != nil {
 		t.Fatalf("unpack %s: %v\n%s", commit, err, out)
 	}
-	return buildProgram(t, tree, filepath.Join(dir, "mainstem"))
+	return harness.BuildProgram(t, tree, filepath.Join(dir, "mainstem"))
 }
 
 // TestTheNewestCommitOfOtherFormatsIsFound judges the search, in a repository of its

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the benchmarks measure beside ours: the protocol's reference server
-# from npm, etcd from Debian, NATS from its module, and strace, which slows disks
-# down. Does nothing where they are there already.
+# from npm, etcd from Debian and NATS from its module. Does nothing where they are
+# there already.
 set -euo pipefail
 cd "$(dirname "$0")/rival"
 
@@ -19,7 +19,6 @@ fi
 
 missing=()
 command -v etcd >/dev/null || missing+=(etcd-server)
-command -v strace >/dev/null || missing+=(strace)
 if [ ${#missing[@]} != 0 ]; then
   as_root=()
   if [ "$(id -u)" != 0 ]; then as_root=(sudo -n); fi

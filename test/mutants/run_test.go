@@ -3,7 +3,6 @@
 package mutants
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"mainstem/test/harness"
 )
 
 // envOnly is a pattern of names: the others are left out, and the table is not
@@ -68,20 +69,7 @@ func (m *mutant) overlay(top, dir string) (path string, err error) {
 	if err != nil {
 		return "", err
 	}
-	replace := map[string]string{}
-	for file, text := range changed {
-		to := filepath.Join(dir, strings.ReplaceAll(file, "/", "-"))
-		if err := os.WriteFile(to, []byte(text), 0o644); err != nil {
-			return "", err
-		}
-		replace[filepath.Join(top, file)] = to
-	}
-	b, err := json.Marshal(map[string]any{"Replace": replace})
-	if err != nil {
-		return "", err
-	}
-	path = filepath.Join(dir, "overlay.json")
-	return path, os.WriteFile(path, b, 0o644)
+	return harness.Overlay(top, dir, changed)
 }
 
 // outcome is how one run of a catcher ended.
