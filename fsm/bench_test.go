@@ -11,6 +11,7 @@ import (
 	"mainstem/fsm"
 	"mainstem/storage"
 	"mainstem/stream"
+	"mainstem/test/harness"
 )
 
 // appends makes entries of a session that append to streams in turn, as writers
@@ -85,6 +86,9 @@ func BenchmarkApply(b *testing.B) {
 
 // What is allocated for one append must not creep up: every node pays it.
 func TestApplyAllocatesLittle(t *testing.T) {
+	if harness.Race {
+		t.Skip("the race detector allocates too")
+	}
 	for name, test := range map[string]struct {
 		streams, batch int
 		most           float64 // for an append

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -253,18 +254,26 @@ func TestFilesAreCheckedOnEachNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		checked := 0
 		health := scrub.NewQuarantine(scrub.QuarantineConfig{Save: func(storage.Damage) error { return nil }})
-		broken := error(nil)
+		var broken atomic.Pointer[error]
 		s, err := scrub.New(scrub.Config{NodeID: "a", Quarantine: health, Stores: []scrub.Store{
 			{Name: "first", Verify: func(ctx context.Context, pace storage.Pace) error { checked++; return pace(ctx, 5<<20) }},
 			{Name: "busy", Verify: func(context.Context, storage.Pace) error { return errors.New("too many open files") }},
-			{Name: "last", Verify: func(context.Context, storage.Pace) error { return broken }},
+			{Name: "last", Verify: func(context.Context, storage.Pace) error {
+				if err := broken.Load(); err != nil {
+					return *err
+				}
+				return nil
+			}},
 		}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Hour)
 		defer cancel()
-		time.AfterFunc(90*time.Minute, func() { broken = fmt.Errorf("%w: 000012.sst", storage.ErrCorrupt) })
+		time.AfterFunc(90*time.Minute, func() {
+			err := fmt.Errorf("%w: 000012.sst", storage.ErrCorrupt)
+			broken.Store(&err)
+		})
 		if err := s.Run(ctx, func() []scrub.Member { return nil }); err != nil {
 			t.Fatal(err)
 		}

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"mainstem/test/harness"
+
 	"github.com/hashicorp/raft"
 	"github.com/hashicorp/raft-wal/types"
 	"github.com/prometheus/client_golang/prometheus"
@@ -264,7 +266,7 @@ func verdict(cfg LogConfig, last uint64) (read uint64, err error) {
 func TestLogDetectsFlipsAndTruncations(t *testing.T) {
 	const last, batch = 60, 4
 	eachKind(t, func(t *testing.T, cfg LogConfig) {
-		if raceEnabled && cfg.Kind == LogBoltDB {
+		if harness.Race && cfg.Kind == LogBoltDB {
 			t.Skip("the race build ends the process where bolt reads a damaged page")
 		}
 		l := openTestLog(t, cfg)

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"mainstem/test/harness"
+
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 )
 
@@ -74,7 +76,7 @@ func TestStableValueBelongsToItsKey(t *testing.T) {
 
 // A damaged file never shows another term or vote, and never none.
 func TestStableDetectsFlipsAndTruncations(t *testing.T) {
-	if raceEnabled {
+	if harness.Race {
 		t.Skip("the race build ends the process where bolt reads a damaged page")
 	}
 	path := filepath.Join(t.TempDir(), "live", "stable.db")
