@@ -1,5 +1,7 @@
 package stream
 
+import "slices"
+
 // State is all that the rules need to know of one stream. Slices and pointers
 // in it are never written after they are set, so that a copy is independent.
 type State struct {
@@ -38,6 +40,22 @@ type Origin struct {
 	Offset            Offset // resolved
 	SubOffset         uint64 // as sent
 	InheritsLifetime  bool
+}
+
+// SameButTail reports that two states differ in nothing but where the data ends,
+// which the records of the stream tell as well.
+func (s *State) SameButTail(o *State) bool {
+	return s.Incarnation == o.Incarnation && s.Base == o.Base && s.Horizon == o.Horizon && s.Freed == o.Freed && s.Pinned == o.Pinned &&
+		s.Deadline == o.Deadline && s.Indexed == o.Indexed && s.TrimAt == o.TrimAt && s.CreatedAt == o.CreatedAt &&
+		s.Closed == o.Closed && s.Deleted == o.Deleted && s.Refs == o.Refs && s.Seq == o.Seq &&
+		s.ContentType == o.ContentType && s.Lifetime == o.Lifetime && s.Retention == o.Retention &&
+		samePointed(s.ClosedBy, o.ClosedBy) && samePointed(s.Origin, o.Origin) && slices.Equal(s.Spans, o.Spans)
+}
+
+// samePointed compares what is pointed to: a state that was read from the copy has
+// pointers of its own.
+func samePointed[T comparable](a, b *T) bool {
+	return a == b || a != nil && b != nil && *a == *b
 }
 
 // OffsetAt returns the one offset that is minted for pos: below a fork's
