@@ -119,7 +119,7 @@ func (s *headShard) view(name stream.Name) (v view, held bool) {
 // load reads a state from the copy. moves is how many publications there were
 // before.
 func (h *heads) load(s *headShard, name stream.Name, moves uint64) (*stream.State, error) {
-	state, err := read(h.engine, name)
+	state, err := h.engine.Stream(name)
 	if err != nil || state == nil {
 		return nil, err
 	}

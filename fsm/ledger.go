@@ -324,7 +324,7 @@ func (l *ledger) StreamsAfter(prefix string, after stream.Name, limit int) []str
 		}
 	}
 	return merge(names, limit, func(name stream.Name) bool { return !pending[name] }, func(visit func(stream.Name) bool) error {
-		return l.txn.engine.EachStream(prefix, string(after), func(name stream.Name, _ []byte) bool { return visit(name) })
+		return l.txn.engine.EachName(prefix, string(after), visit)
 	})
 }
 

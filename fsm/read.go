@@ -1,7 +1,6 @@
 package fsm
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 
@@ -21,16 +20,7 @@ func (m *Machine) Info(name stream.Name) (info stream.Info, ok bool, err error) 
 // List visits the streams whose names begin with prefix and come after after, in
 // the order of their names, until visit returns false.
 func (m *Machine) List(prefix string, after stream.Name, visit func(stream.Name, *stream.State) bool) error {
-	var broken error
-	err := m.engine.EachStream(prefix, string(after), func(name stream.Name, encoded []byte) bool {
-		s, err := stream.DecodeState(encoded)
-		if err != nil {
-			broken = fmt.Errorf("%w: decode stream %q: %w", storage.ErrCorrupt, name, err)
-			return false
-		}
-		return visit(name, &s)
-	})
-	return m.noticed(cmp.Or(err, broken))
+	return m.noticed(m.engine.EachStream(prefix, string(after), visit))
 }
 
 // Read returns what follows from, up to about limit bytes: a chunk ends with an
@@ -79,7 +69,7 @@ func (m *Machine) readView(name stream.Name, v view, from stream.From, limit int
 // or trimmed while it was read, and its data with it. The copy is asked, not the
 // heads: they learn of a commit after it.
 func (m *Machine) again(name stream.Name, v view, missing error) (view, error) {
-	now, err := read(m.engine, name)
+	now, err := m.engine.Stream(name)
 	trimmed := now != nil && now.Incarnation == v.state.Incarnation && now.Horizon > v.state.Horizon
 	if err != nil || now != nil && now.Incarnation == v.state.Incarnation && !now.Deleted && !trimmed {
 		return view{}, errors.Join(fmt.Errorf("%w: read %q: %w", storage.ErrCorrupt, name, missing), err)

@@ -13,7 +13,10 @@ type state struct {
 	current *stream.State // nil when there is none; replaced, never written
 	indexed stream.Time   // where the expiry index on disk has it
 	trimAt  stream.Time   // where the retention index on disk has it
-	dirty   bool          // differs from the disk
+	dirty   bool          // changed since the last commit
+	noted   bool          // more than its tail has changed in the current entry
+	owed    bool          // more than its tail has changed since the last commit
+	owes    *stream.State // what it was at the end of the last such entry
 	links   *linkList     // of subscriptions; nil when nobody has asked
 }
 
@@ -54,24 +57,9 @@ func (c *states) trim() {
 // load reads a stream from the copy. A copy that cannot be read must not
 // decide, so failure panics.
 func load(engine *storage.Engine, name stream.Name) *stream.State {
-	s, err := read(engine, name)
+	s, err := engine.Stream(name)
 	if err != nil {
 		panic(fmt.Sprintf("fsm: %v", err))
 	}
 	return s
-}
-
-func read(engine *storage.Engine, name stream.Name) (*stream.State, error) {
-	encoded, ok, err := engine.Stream(name)
-	if err != nil {
-		return nil, fmt.Errorf("read stream %q: %w", name, err)
-	}
-	if !ok {
-		return nil, nil
-	}
-	s, err := stream.DecodeState(encoded)
-	if err != nil {
-		return nil, fmt.Errorf("%w: decode stream %q: %w", storage.ErrCorrupt, name, err)
-	}
-	return &s, nil
 }

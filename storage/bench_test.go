@@ -103,3 +103,42 @@ func BenchmarkScrub(b *testing.B) {
 		})
 	}
 }
+
+// A stream that is not in memory, as a HEAD asks for it.
+func BenchmarkColdStream(b *testing.B) {
+	const streams, records = 20_000, 4
+	for name, missing := range map[string]bool{"there": false, "absent": true} {
+		b.Run(name, func(b *testing.B) {
+			cfg := testConfig(vfs.NewMem())
+			cfg.CacheBytes = 64 << 20 // holds all blocks
+			e, err := Open(cfg)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer e.Close()
+			for r := range uint64(records) {
+				commit(b, e, r+1, func(batch *Batch) {
+					for i := range uint64(streams) {
+						if r == 0 {
+							putState(batch, stream.Name(fmt.Sprintf("bench/stream-%05d", i)), stream.State{Incarnation: i, Pos: 256, ContentType: "application/json"})
+						}
+						putRecord(batch, i, r*256, 256)
+					}
+				})
+			}
+			if err := e.Flush(); err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			for n := 0; b.Loop(); n++ {
+				name := stream.Name(fmt.Sprintf("bench/stream-%05d", n*7919%streams))
+				if missing {
+					name += "?"
+				}
+				if s, err := e.Stream(name); err != nil || (s == nil) != missing {
+					b.Fatal(s, err)
+				}
+			}
+		})
+	}
+}

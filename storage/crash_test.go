@@ -362,7 +362,7 @@ func readAll(fs vfs.FS) error {
 	if err != nil || wrong != nil {
 		return errors.Join(err, wrong)
 	}
-	_, _, err = e.Stream("newest")
+	_, _, err = e.get(appendStreamKey(nil, "newest"))
 	return err
 }
 

@@ -69,8 +69,8 @@ func TestCommitIsReadBack(t *testing.T) {
 		}
 	}
 	commit(t, e, 4, func(b *Batch) { b.DeleteStream("a/b") })
-	if _, ok, err := e.Stream("a/b"); ok || err != nil {
-		t.Fatalf("deleted stream: got %v, %v", ok, err)
+	if s, err := e.Stream("a/b"); s != nil || err != nil {
+		t.Fatalf("deleted stream: got %v, %v", s, err)
 	}
 	if _, ok, err := e.Producer(4, "q"); ok || err != nil {
 		t.Fatalf("absent producer: got %v, %v", ok, err)
@@ -79,7 +79,7 @@ func TestCommitIsReadBack(t *testing.T) {
 
 func wantStream(t testing.TB, e *Engine, name stream.Name, want string) {
 	t.Helper()
-	got, ok, err := e.Stream(name)
+	got, ok, err := e.get(appendStreamKey(nil, name)) // as it is stored
 	if err != nil || !ok || string(got) != want {
 		t.Fatalf("stream %s: got %q, %v, %v, want %q", name, got, ok, err, want)
 	}
@@ -182,11 +182,11 @@ func TestDueIsOldestFirstAndBounded(t *testing.T) {
 	}
 }
 
-func TestEachStreamListsByPrefixAfterName(t *testing.T) {
+func TestNamesAreListedByPrefixAfterName(t *testing.T) {
 	e := openTest(t, vfs.NewMem())
 	commit(t, e, 1, func(b *Batch) {
 		for _, name := range []stream.Name{"a", "a/1", "a/2", "a/3", "ab", "b"} {
-			b.PutStream(name, []byte(name))
+			b.PutStream(name, stream.AppendState(nil, &stream.State{Incarnation: 1, Seq: string(name)}))
 		}
 		b.PutProducer(1, "x", nil)
 		b.PutDeadline(1, "a")
@@ -204,15 +204,23 @@ func TestEachStreamListsByPrefixAfterName(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []string
-			err := e.EachStream(tc.prefix, tc.after, func(name stream.Name, encoded []byte) bool {
-				if string(encoded) != string(name) {
-					t.Fatalf("stream %s: got state %q", name, encoded)
+			err := e.EachStream(tc.prefix, tc.after, func(name stream.Name, s *stream.State) bool {
+				if s.Seq != string(name) {
+					t.Fatalf("stream %s: got the state of %s", name, s.Seq)
 				}
 				got = append(got, string(name))
 				return true
 			})
 			if err != nil || strings.Join(got, " ") != tc.want {
 				t.Fatalf("got %v, %v, want %s", got, err, tc.want)
+			}
+			var names []string
+			err = e.EachName(tc.prefix, tc.after, func(name stream.Name) bool {
+				names = append(names, string(name))
+				return len(names) < 2
+			})
+			if want := got[:min(2, len(got))]; err != nil || !slices.Equal(names, want) {
+				t.Fatalf("got the names %v, %v, want %v", names, err, want)
 			}
 		})
 	}
@@ -311,7 +319,7 @@ func TestClosedEngineSaysSo(t *testing.T) {
 	}
 	for name, call := range map[string]func() error{
 		"Commit":     func() error { return e.Commit(b, Globals{}) },
-		"Stream":     func() error { _, _, err := e.Stream("a"); return err },
+		"Stream":     func() error { _, err := e.Stream("a"); return err },
 		"Records":    func() error { return e.Records(1, 0, func(uint64, []byte) bool { return true }) },
 		"Flush":      e.Flush,
 		"Checkpoint": func() error { return e.Checkpoint("x") },

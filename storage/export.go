@@ -7,6 +7,8 @@ import (
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"mainstem/stream"
 )
 
 // Held says which records a copy holds of one incarnation, by the positions of
@@ -29,7 +31,8 @@ const exportIteratorBytes = 64 << 20
 
 // Export reads the view to its end. Of the records, which never change, it leaves
 // out those up to the position that had knows; it asks for each incarnation once,
-// in order. All other pairs are read, whether they have changed or not.
+// in order. All other pairs are read, whether they have changed or not. States have
+// the tails that records give them.
 func (v *View) Export(ctx context.Context, had func(incarnation uint64) (last uint64, ok bool), to Export) error {
 	x := &exporter{ctx: ctx, view: v, had: had, to: to}
 	for _, part := range []func() error{
@@ -56,12 +59,16 @@ type exporter struct {
 	had  func(uint64) (uint64, bool)
 	to   Export
 	held *Held // the incarnation whose records are being read, nil for none
+
+	state []byte // scratch
 }
 
 // pairs exports all from one key up to another.
 func (x *exporter) pairs(from, to []byte) error {
 	for from, more := from, true; more; {
 		err := x.iterate(from, to, func(it *pebble.Iterator) (err error) {
+			var tails tailReader
+			defer func() { err = errors.Join(err, tails.close()) }()
 			read := 0
 			for ok := it.First(); ok; ok = it.Next() {
 				value, err := it.ValueAndErr()
@@ -71,6 +78,9 @@ func (x *exporter) pairs(from, to []byte) error {
 				if read >= exportIteratorBytes {
 					from = append([]byte(nil), it.Key()...)
 					return nil
+				}
+				if value, err = x.whole(it, value, &tails); err != nil {
+					return err
 				}
 				if err := x.to.Pair(it.Key(), value); err != nil {
 					return err
@@ -85,6 +95,24 @@ func (x *exporter) pairs(from, to []byte) error {
 		}
 	}
 	return nil
+}
+
+// whole is a value as those want it who have no records at hand: a state with its
+// tail.
+func (x *exporter) whole(it *pebble.Iterator, value []byte, tails *tailReader) ([]byte, error) {
+	name, ok := ParseStreamKey(it.Key())
+	if !ok {
+		return value, nil
+	}
+	s, err := decodeState(stream.Name(name), value)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := tails.move(it, s); err != nil {
+		return nil, err
+	}
+	x.state = stream.AppendState(x.state[:0], s)
+	return x.state, nil
 }
 
 // iterate gives fn an iterator of its own.

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"mainstem/stream"
 )
 
 // exported collects what Export hands out.
@@ -52,8 +54,8 @@ func someStreams(t *testing.T, e *Engine) {
 				b.PutRecord(inc, pos, fmt.Appendf(nil, "record %d %d", inc, pos))
 			}
 		}
-		b.PutStream("a", []byte("state a"))
-		b.PutStream("b", []byte("state b"))
+		b.PutStream("a", stream.AppendState(nil, &stream.State{Incarnation: 3}))
+		b.PutStream("b", stream.AppendState(nil, &stream.State{Incarnation: 4}))
 		b.PutProducer(3, "p", []byte("producer"))
 		b.PutDeadline(77, "a")
 	})

@@ -10,13 +10,6 @@ import (
 	"mainstem/stream"
 )
 
-// Stream returns the encoded state of a stream. The caller owns it.
-func (e *Engine) Stream(name stream.Name) (encoded []byte, ok bool, err error) {
-	var buf [128]byte
-	encoded, ok, err = e.get(appendStreamKey(buf[:0], name))
-	return encoded, ok, named("read stream "+string(name), e.cfg.Dir, err)
-}
-
 // Producer returns the encoded state of a producer. The caller owns it.
 func (e *Engine) Producer(incarnation uint64, id string) (encoded []byte, ok bool, err error) {
 	var buf [128]byte
@@ -39,29 +32,6 @@ func (e *Engine) get(key []byte) (value []byte, ok bool, err error) {
 	}
 	value = append(make([]byte, 0, len(v)), v...)
 	return value, true, closer.Close()
-}
-
-// EachStream visits the streams whose name begins with prefix and comes after
-// after, in the order of their bytes, until fn returns false. encoded is valid
-// during the call only.
-func (e *Engine) EachStream(prefix, after string, fn func(name stream.Name, encoded []byte) bool) error {
-	lower, upper := appendStreamKey(nil, prefix), successor(appendStreamKey(nil, prefix))
-	if past := append(appendStreamKey(nil, after), 0); after != "" && string(past) > string(lower) {
-		lower = past
-	}
-	err := e.scan(lower, upper, func(it *pebble.Iterator) error {
-		for ok := it.First(); ok; ok = it.Next() {
-			v, err := it.ValueAndErr()
-			if err != nil {
-				return err
-			}
-			if !fn(stream.Name(it.Key()[1:]), v) {
-				return nil
-			}
-		}
-		return nil
-	})
-	return named("list streams", e.cfg.Dir, err)
 }
 
 // successor is the first key after all keys that begin with b, which it may

@@ -18,6 +18,7 @@ import (
 
 	"mainstem/backup"
 	"mainstem/storage"
+	"mainstem/stream"
 )
 
 // servedBackups are those of a node with a few pairs in its copy.
@@ -29,7 +30,7 @@ func servedBackups(t *testing.T, dir storage.Dir) (*backups, *http.ServeMux) {
 	}
 	t.Cleanup(func() { e.Close() })
 	batch := e.NewBatch()
-	batch.PutStream("a", []byte("state"))
+	batch.PutStream("a", stream.AppendState(nil, &stream.State{Incarnation: 1, Seq: "state"}))
 	if err := e.Commit(batch, storage.Globals{Applied: 7, Term: 2}); err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 
 	"mainstem/scrub"
 	"mainstem/storage"
+	"mainstem/stream"
 )
 
 // A scrub that is over soon: a pass of a small copy begins every pass.
@@ -124,12 +125,12 @@ func TestTheOddOneOutStopsServing(t *testing.T) {
 					}
 				}()
 				begun := time.Now()
-				ghost, ok, err := victim.Engine.Stream("s-00")
-				if err != nil || !ok {
-					t.Fatal(ok, err)
+				ghost, err := victim.Engine.Stream("s-00")
+				if err != nil || ghost == nil {
+					t.Fatal(ghost, err)
 				}
 				b := victim.Engine.NewBatch()
-				b.PutStream("ghost", ghost)
+				b.PutStream("ghost", stream.AppendState(nil, ghost))
 				if err := victim.Engine.Commit(b, victim.Engine.Globals()); err != nil {
 					t.Fatal(err)
 				}
