@@ -66,6 +66,32 @@ func TestNothingAboveTheLowestLevelIsProposed(t *testing.T) {
 	})
 }
 
+// Entries tell those who decide them what all members understand, through whichever
+// node they came.
+func TestEntriesSayWhatAllMembersUnderstand(t *testing.T) {
+	const above = stream.Level + 5
+	for name, tt := range map[string]struct{ others, third, want byte }{
+		"one is older":                 {stream.Level, stream.LevelOldest, stream.LevelOldest},
+		"all are of this version":      {stream.Level, stream.Level, stream.Level},
+		"all know more than this tree": {above, above, stream.Level},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := clustertest.Of(t, 3, ofLevels(map[string]byte{"n1": tt.others, "n2": tt.others, "n3": tt.third}))
+				time.Sleep(3 * time.Second) // all have exchanged reports
+				for _, id := range c.IDs() {
+					submit(t, c.Node(id), "x")
+				}
+				for _, a := range c.WaitLeader().Machine.(*clustertest.Counter).Log() {
+					if a.Level != tt.want {
+						t.Fatalf("an entry has level %d, want %d", a.Level, tt.want)
+					}
+				}
+			})
+		})
+	}
+}
+
 // What all had agreed on is known to a node that has just started, though a member
 // is away of which it has heard nothing itself.
 func TestAMemberThatIsAwayCountsWithWhatAllAgreedOn(t *testing.T) {

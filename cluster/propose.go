@@ -157,6 +157,9 @@ func (n *Node) proposeEntry(entry []byte) (any, error) {
 	if err := stream.Limit(entry, n.cfg.Limits); err != nil {
 		return nil, &refusal{err.Error()}
 	}
+	if err := stream.Agree(entry, byte(n.levels.now.Load())); err != nil {
+		return nil, &refusal{err.Error()}
+	}
 	f := n.seat.Load().raft.Apply(entry, n.cfg.SubmitTimeout)
 	if err := f.Error(); err != nil {
 		return nil, proposeError(err)

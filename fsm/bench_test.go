@@ -2,6 +2,7 @@ package fsm_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -61,7 +62,7 @@ func (a *appends) apply(n int) {
 	}
 	a.seq++
 	stream.Address(a.entry, a.session, a.seq, a.seq)
-	if err := stream.Stamp(a.entry, a.n.now); err != nil {
+	if err := errors.Join(stream.Stamp(a.entry, a.n.now), stream.Agree(a.entry, stream.Level)); err != nil {
 		a.n.t.Fatal(err)
 	}
 	a.n.index++
@@ -94,10 +95,10 @@ func TestApplyAllocatesLittle(t *testing.T) {
 		most           float64 // for an append
 	}{
 		"alone":              {1, 1, 12},
-		"32 of one stream":   {1, 32, 6},
-		"32 of 32 streams":   {256, 32, 6},
-		"1000 of 1000":       {1000, 1000, 6},
-		"1000 of one stream": {1, 1000, 6},
+		"32 of one stream":   {1, 32, 5.5},
+		"32 of 32 streams":   {256, 32, 5.5},
+		"1000 of 1000":       {1000, 1000, 5.5},
+		"1000 of one stream": {1, 1000, 5.5},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := newAppends(t, test.streams, 64)

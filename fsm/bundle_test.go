@@ -1,6 +1,7 @@
 package fsm_test
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -23,7 +24,7 @@ func bundle(n *node, sessions []uint64, sequence uint64, batches ...[]stream.Com
 		envelopes = append(envelopes, e)
 	}
 	entry := stream.Bundle(envelopes)
-	if err := stream.Stamp(entry, n.now); err != nil {
+	if err := errors.Join(stream.Stamp(entry, n.now), stream.Agree(entry, stream.Level)); err != nil {
 		n.t.Fatal(err)
 	}
 	n.index++

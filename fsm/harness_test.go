@@ -53,7 +53,7 @@ func entry(index uint64, at stream.Time, commands ...stream.Command) *raft.Log {
 	for _, c := range commands {
 		e = stream.AppendToEnvelope(e, c)
 	}
-	if err := stream.Stamp(e, at); err != nil {
+	if err := errors.Join(stream.Stamp(e, at), stream.Agree(e, stream.Level)); err != nil {
 		panic(err)
 	}
 	return &raft.Log{Index: index, Term: 1, Type: raft.LogCommand, Data: e}

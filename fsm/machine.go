@@ -162,7 +162,7 @@ func (m *Machine) applyEnvelope(envelope []byte) ([]stream.Result, error) {
 		return nil, err
 	}
 	t := m.txn
-	t.begin(header.At, header.Limits)
+	t.begin(header)
 	verdict, results := t.sessions.judge(header)
 	if verdict == stream.Repeat {
 		return results, nil

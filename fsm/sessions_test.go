@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -57,7 +58,7 @@ func (r *replica) propose(session, sequence, floor uint64, commands ...stream.Co
 		e = stream.AppendToEnvelope(e, c)
 	}
 	stream.Address(e, session, sequence, floor)
-	if err := stream.Stamp(e, r.now); err != nil {
+	if err := errors.Join(stream.Stamp(e, r.now), stream.Agree(e, stream.Level)); err != nil {
 		r.t.Fatal(err)
 	}
 	r.index++

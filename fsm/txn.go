@@ -15,7 +15,7 @@ import (
 //
 // Records are completed at the end of each entry, not of each commit: how
 // entries fall into commits differs between replicas, and their copies must
-// not.
+// not. For the same reason it is an entry that decides whether a state is written.
 type txn struct {
 	engine  *storage.Engine
 	batch   *storage.Batch
@@ -26,6 +26,8 @@ type txn struct {
 	states    *states
 	ledger    *ledger
 	dirty     []*state // in order of first change
+	noted     []*state // of the current entry, in order of first change
+	tails     bool     // of the current envelope: records tell the tails of streams
 	producers map[producerKey]stream.ProducerState
 
 	runs   []run          // writes of the current entry
@@ -86,9 +88,11 @@ func newTxn(engine *storage.Engine, cachedStreams int) (*txn, error) {
 	return t, nil
 }
 
-// begin starts an envelope stamped at, with limits.
-func (t *txn) begin(at stream.Time, l stream.Limits) {
-	t.globals.Now, t.limits = max(t.globals.Now, at), l
+// begin starts an envelope.
+func (t *txn) begin(h stream.Header) {
+	t.globals.Now, t.limits = max(t.globals.Now, h.At), h.Limits
+	t.tails = h.Level >= stream.LevelTails
+	t.globals.Tails = t.globals.Tails || t.tails
 }
 
 // judge gives c to the rules that know it.
@@ -188,12 +192,16 @@ func (t *txn) putStream(c *stream.StreamChange) (s *state, was *stream.State) {
 		s.dirty = true
 		t.dirty = append(t.dirty, s)
 	}
-	if c.Gone {
-		s.current = nil
-		return s, was
+	s.current = nil
+	if !c.Gone {
+		next := c.State
+		s.current = &next
 	}
-	next := c.State
-	s.current = &next
+	grew := t.tails && was != nil && s.current != nil && was.SameButTail(s.current)
+	if !grew && !s.noted {
+		s.noted = true
+		t.noted = append(t.noted, s)
+	}
 	return s, was
 }
 
@@ -247,8 +255,13 @@ func (t *txn) drop(incarnation uint64) {
 	}
 }
 
-// finish completes an entry: what it added to each stream becomes one record.
+// finish completes an entry: what it added to each stream becomes one record, and
+// of a stream of which more has changed the state is to be written as it is now.
 func (t *txn) finish() {
+	for _, s := range t.noted {
+		s.noted, s.owed, s.owes = false, true, s.current
+	}
+	t.noted = t.noted[:0]
 	for i := range t.runs {
 		r := &t.runs[i]
 		t.buf = stream.AppendRecordHeader(t.buf[:0], r.appends)
@@ -301,15 +314,20 @@ func (t *txn) settle() {
 }
 
 // stage puts one changed stream, and its entries in the indexes by time, into
-// the batch.
+// the batch, if there is more to say of it than its records do.
 func (t *txn) stage(s *state) {
 	s.dirty = false
+	if !s.owed {
+		return
+	}
+	next := s.owes
+	s.owed, s.owes = false, nil
 	var indexed, trimAt stream.Time
-	if s.current == nil {
+	if next == nil {
 		t.batch.DeleteStream(s.name)
 	} else {
-		indexed, trimAt = s.current.Indexed, s.current.TrimAt
-		t.buf = stream.AppendState(t.buf[:0], s.current)
+		indexed, trimAt = next.Indexed, next.TrimAt
+		t.buf = stream.AppendState(t.buf[:0], next)
 		t.batch.PutStream(s.name, t.buf)
 	}
 	t.stageTrim(s, trimAt)

@@ -50,7 +50,7 @@ func newMachine(tb testing.TB) *machine {
 
 func (m *machine) submit(c stream.Command, at time.Time) stream.Result {
 	envelope := stream.AppendToEnvelope(stream.NewEnvelope(nil), c)
-	if err := stream.Stamp(envelope, stream.TimeOf(at)); err != nil {
+	if err := errors.Join(stream.Stamp(envelope, stream.TimeOf(at)), stream.Agree(envelope, stream.Level)); err != nil {
 		panic(err)
 	}
 	m.mu.Lock()

@@ -18,17 +18,25 @@ type Globals struct {
 	Now          stream.Time
 	Incarnations uint64 // the last one that was drawn
 	Stored       uint64 // bytes of all streams
+	// Tails says that the stored state of a stream may end before its records do. It
+	// stays as it was for entries of versions that write a state with each append.
+	Tails bool
 }
 
 const (
 	// globalsVersion is that of all that the copy holds: raise it when a key or a
 	// value of it changes its meaning.
-	globalsVersion = 2 // since there is Stored
+	globalsVersion = 3
+	globalsExact   = 2 // without Tails: it is written, and read by the version before, until there are any
 	globalsLen     = 1 + 5*8
 )
 
 func (g Globals) appendTo(b []byte) []byte {
-	b = append(b, globalsVersion)
+	version := byte(globalsExact)
+	if g.Tails {
+		version = globalsVersion
+	}
+	b = append(b, version)
 	b = binary.BigEndian.AppendUint64(b, g.Applied)
 	b = binary.BigEndian.AppendUint64(b, g.Term)
 	b = binary.BigEndian.AppendUint64(b, uint64(g.Now))
@@ -38,14 +46,14 @@ func (g Globals) appendTo(b []byte) []byte {
 
 // replicated is what is equal on all nodes that have applied the same commands.
 func (g Globals) replicated() []byte {
-	return Globals{Now: g.Now, Incarnations: g.Incarnations, Stored: g.Stored}.appendTo(nil)
+	return Globals{Now: g.Now, Incarnations: g.Incarnations, Stored: g.Stored, Tails: g.Tails}.appendTo(nil)
 }
 
 func parseGlobals(b []byte) (Globals, error) {
 	if len(b) > 0 && b[0] > globalsVersion {
 		return Globals{}, fmt.Errorf("the copy has version %d and this version reads %d: %w; start the version that wrote it, or upgrade this node", b[0], globalsVersion, ErrNewerFormat)
 	}
-	if len(b) != globalsLen || b[0] != globalsVersion {
+	if len(b) != globalsLen || b[0] < globalsExact {
 		return Globals{}, fmt.Errorf("%w: globals of %d bytes", ErrCorrupt, len(b))
 	}
 	return Globals{
@@ -54,6 +62,7 @@ func parseGlobals(b []byte) (Globals, error) {
 		Now:          stream.Time(binary.BigEndian.Uint64(b[17:])),
 		Incarnations: binary.BigEndian.Uint64(b[25:]),
 		Stored:       binary.BigEndian.Uint64(b[33:]),
+		Tails:        b[0] > globalsExact,
 	}, nil
 }
 

@@ -17,7 +17,7 @@ import (
 //	n session           a proposer's session
 //	n session sequence  the outcome of one of its batches
 //	p incarnation id    a producer of an incarnation
-//	s name              a stream
+//	s name              a stream, as of when more than its tail last changed
 //	t time name         the retention index: when a stream is to be trimmed
 //	u number            a subscription
 //	w                   the signing keys of webhooks

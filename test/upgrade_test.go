@@ -18,8 +18,8 @@ const (
 // raised are the edits that make a newer version of this tree: it writes another
 // format on disk, and has a command of a level that this one does not know.
 var raised = []harness.Edit{
-	{File: "stream/level.go", Before: "Level = LevelOldest\n)", After: "Level = LevelOldest + 1\n)"},
-	{File: "stream/level.go", Before: "levelIfMatch   = LevelOldest", After: "levelIfMatch   = LevelOldest + 1"},
+	{File: "stream/level.go", Before: "Level = LevelTails\n)", After: "Level = LevelTails + 1\n)"},
+	{File: "stream/level.go", Before: "levelIfMatch   = LevelOldest", After: "levelIfMatch   = LevelTails + 1"},
 	{File: "storage/sealed.go", Before: "const formatVersion = 1", After: "const formatVersion = 2"},
 }
 

@@ -16,6 +16,7 @@ import (
 // Applied is one command as a Counter saw it.
 type Applied struct {
 	Index, Term uint64
+	Level       byte // of its envelope
 	At          stream.Time
 	Data        string // of an Append
 }
@@ -96,7 +97,7 @@ func (c *Counter) envelope(l *raft.Log, nth int, envelope []byte) []stream.Resul
 		if _, ok := cmd.(stream.OpenSession); ok {
 			return []stream.Result{{Outcome: stream.Outcome{Session: l.Index<<16 | uint64(nth)}}}
 		}
-		a := Applied{Index: l.Index, Term: l.Term, At: h.At}
+		a := Applied{Index: l.Index, Term: l.Term, Level: h.Level, At: h.At}
 		if p, ok := cmd.(stream.Append); ok {
 			a.Data = string(p.Body.Data)
 		}

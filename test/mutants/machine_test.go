@@ -32,9 +32,21 @@ var ofMachine = []mutant{
 		caught: []catcher{inUnit("fsm", "TestProducerStateIsAtomicWithItsData"), inBattery("TestKillOfASingleNodeLosesNothing")},
 	},
 	{
+		name:   "state stored as of the commit",
+		breaks: "replicas whose commits are grouped otherwise hold other bytes, and quarantine each other",
+		edits:  []edit{{"fsm/txn.go", "next := s.owes", "next := s.current"}},
+		caught: []catcher{inUnit("fsm", "TestGroupingLeavesTheSameCopy")},
+	},
+	{
+		name:   "tail taken from the state alone",
+		breaks: "what was acknowledged last is not there for who has no state in memory",
+		edits:  []edit{{"storage/streams.go", "s.Pos = max(s.Pos, end)", "_ = end"}},
+		caught: []catcher{inUnit("storage", "TestTheTailIsWhereTheLastRecordEnds"), inUnit("fsm", "TestColdStatesAreThoseInMemory")},
+	},
+	{
 		name:   "machine time may go back",
 		breaks: "a leader whose clock is behind brings lifetimes back",
-		edits:  []edit{{"fsm/txn.go", "max(t.globals.Now, at)", "at"}},
+		edits:  []edit{{"fsm/txn.go", "max(t.globals.Now, h.At)", "h.At"}},
 		caught: []catcher{inUnit("fsm", "TestTimeNeverGoesBack")},
 	},
 	{
