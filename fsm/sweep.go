@@ -15,7 +15,7 @@ const (
 )
 
 // Sweep proposes, until ctx ends, the expiry of streams whose deadline has
-// passed by the clock now, and the trimming of those that hold more than their
+// passed by the clock now or by the time of the machine, and the trimming of those that hold more than their
 // retention keeps. It decides nothing: the rule is asked again in log
 // order, and a stream renewed meanwhile lives on. Run it where commands are
 // proposed.
@@ -40,6 +40,7 @@ func (m *Machine) Sweep(ctx context.Context, every time.Duration, now func() tim
 }
 
 func (m *Machine) sweep(ctx context.Context, now stream.Time, submit func(context.Context, stream.Command) error) error {
+	now = max(now, m.engine.Globals().Now) // which a leader whose clock is ahead may have moved, and the rule goes by
 	due, err := m.engine.Due(now, sweepBatch)
 	if err != nil {
 		return err

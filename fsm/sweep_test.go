@@ -75,6 +75,22 @@ func sweeping(t *testing.T, test func(t *testing.T, l *leader)) {
 	})
 }
 
+// A leader whose clock was ahead has moved the machine's time. What is due by that
+// does not wait until the clocks of the others have come so far.
+func TestSweepGoesByTheTimeOfTheMachine(t *testing.T) {
+	sweeping(t, func(t *testing.T, l *leader) {
+		l.put(withTTL(t, "s", "60"))
+		l.mu.Lock()
+		l.now = stream.TimeOf(time.Now().Add(time.Hour))
+		l.apply(create("other", "x"))
+		l.mu.Unlock()
+		time.Sleep(2 * sweepEvery)
+		if l.count() == 0 {
+			t.Fatal("the stream that has expired by the machine's time is not swept")
+		}
+	})
+}
+
 func withTTL(t *testing.T, name stream.Name, seconds string) stream.Create {
 	c := create(name, "x")
 	c.Lifetime = ttl(t, seconds)
