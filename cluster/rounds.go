@@ -28,15 +28,19 @@ type rounds struct {
 	mu       sync.Mutex // guards what follows
 	waiting  []*proposal
 	bytes    int // of those that wait
+	commands int // of those that wait
 	slots    int // rounds that may be under way
 	inFlight int
-	riding   int  // bytes under way
+	riding   int // bytes under way
+	aboard   int // commands under way
+	gather   gathering
 	begun    bool // a round has begun that has not taken its proposals yet
 }
 
 // proposal is one envelope, and what became of it.
 type proposal struct {
 	envelope []byte
+	commands int
 	taken    bool          // guarded by rounds.mu
 	turn     chan struct{} // tells it to look whether to carry
 	done     chan struct{} // closed once results or err is set
@@ -46,10 +50,12 @@ type proposal struct {
 
 // do returns when the envelope has been decided, or has failed.
 func (r *rounds) do(envelope []byte) ([]stream.Result, error) {
-	p := &proposal{envelope: envelope, turn: make(chan struct{}, 1), done: make(chan struct{})}
+	p := &proposal{envelope: envelope, commands: stream.CommandsOf(envelope), turn: make(chan struct{}, 1), done: make(chan struct{})}
 	r.mu.Lock()
 	r.waiting = append(r.waiting, p)
 	r.bytes += len(envelope)
+	r.commands += p.commands
+	r.gather.tell()
 	for !p.taken {
 		if r.due() {
 			r.carry()
@@ -85,9 +91,13 @@ func (r *rounds) carry() {
 	r.mu.Unlock()
 	runtime.Gosched() // those that are about to come are in time
 	r.mu.Lock()
+	if r.slots > 1 { // a single node's own batches come one by one
+		r.gather.await(&r.mu, r.present, r.aboard)
+	}
 	r.begun = false
-	riders, bytes := r.take()
+	riders, bytes, commands := r.take()
 	r.riding += bytes
+	r.aboard += commands
 	r.pass()
 	r.mu.Unlock()
 	r.settle(riders)
@@ -95,8 +105,17 @@ func (r *rounds) carry() {
 	r.mu.Lock()
 	r.inFlight--
 	r.riding -= bytes
+	r.aboard -= commands
 	r.slots = slots
 	r.pass()
+}
+
+// present is how many commands wait: enough when no more fit into an entry.
+func (r *rounds) present() int {
+	if r.bytes >= r.maxBytes || len(r.waiting) >= bundleMax {
+		return gatherMost
+	}
+	return r.commands
 }
 
 // pass lets the first that waits look whether to carry. The lock is held.
@@ -111,7 +130,7 @@ func (r *rounds) pass() {
 }
 
 // take removes those who ride together. The lock is held.
-func (r *rounds) take() (riders []*proposal, bytes int) {
+func (r *rounds) take() (riders []*proposal, bytes, commands int) {
 	n := 0
 	for n < len(r.waiting) && n < bundleMax {
 		size := len(r.waiting[n].envelope)
@@ -119,6 +138,7 @@ func (r *rounds) take() (riders []*proposal, bytes int) {
 			break
 		}
 		bytes += size
+		commands += r.waiting[n].commands
 		r.waiting[n].taken = true
 		n++
 	}
@@ -128,7 +148,8 @@ func (r *rounds) take() (riders []*proposal, bytes int) {
 		r.waiting = nil
 	}
 	r.bytes -= bytes
-	return riders, bytes
+	r.commands -= commands
+	return riders, bytes, commands
 }
 
 // settle proposes what rides together, and tells each what became of it.

@@ -103,6 +103,7 @@ type proposer struct {
 	inFlight int
 	riding   int  // commands under way
 	begun    bool // a batch has begun its way and takes commands still
+	gather   gathering
 	closing  bool
 	idle     chan struct{} // closed when closing and nothing is left
 }
@@ -183,6 +184,7 @@ func (p *proposer) add(ctx context.Context, buf *[]byte) (*batch, int, error) {
 	b.envelope = append(b.envelope, body...)
 	stream.RaiseLevel(b.envelope, stream.EnvelopeLevel(encoded))
 	b.commands++
+	p.gather.tell()
 	if p.traced {
 		b.ride(ctx)
 	}
@@ -203,6 +205,7 @@ func (p *proposer) addAlone(ctx context.Context, envelope []byte) (*batch, int, 
 		b.ride(ctx)
 	}
 	p.alone = append(p.alone, b)
+	p.gather.tell()
 	p.launch()
 	return b, 0, nil
 }
@@ -221,6 +224,7 @@ func (p *proposer) wait(ctx context.Context, fits func() bool) error {
 		}
 		room := p.room
 		p.waiting++
+		p.gather.tell()
 		p.mu.Unlock()
 		var err error
 		select {
@@ -283,10 +287,20 @@ func (p *proposer) take() *batch {
 	return b
 }
 
+// present is how many commands wait: enough where nobody else could join them, or
+// should.
+func (p *proposer) present() int {
+	if len(p.alone) > 0 || p.closing || p.waiting > 0 {
+		return gatherMost
+	}
+	return p.open.commands
+}
+
 // carry sends the next batch.
 func (p *proposer) carry() {
 	runtime.Gosched() // those that are about to come are in time
 	p.mu.Lock()
+	p.gather.await(&p.mu, p.present, p.riding)
 	b := p.take()
 	p.begun = false
 	p.riding += b.commands
@@ -321,6 +335,7 @@ func (p *proposer) shut() <-chan struct{} {
 	defer p.mu.Unlock()
 	if !p.closing {
 		p.closing = true
+		p.gather.tell()
 		close(p.room) // those who wait for room go away
 		p.room = make(chan struct{})
 		p.settle()

@@ -180,6 +180,11 @@ func CountCommands(commands []byte) (n int) {
 	return n
 }
 
+// CommandsOf is how many commands an envelope holds, 0 for one that is malformed.
+func CommandsOf(envelope []byte) int {
+	return CountCommands(envelope[min(len(envelope), envelopeHeaderLen):])
+}
+
 // NextCommand decodes the first of commands and returns the rest. Payloads
 // point into commands.
 func NextCommand(commands []byte) (c Command, rest []byte, err error) {
