@@ -19,3 +19,22 @@ func TestASubmitAllocatesLittle(t *testing.T) {
 		t.Fatalf("%v allocations for an append, at most %v are due", got, most)
 	}
 }
+
+// TestAFenceOfOneNodeAsksNobody: each long-poll begins with a fence, and on one node
+// no other goroutine has to be waited for, which would cost an allocation each.
+func TestAFenceOfOneNodeAsksNobody(t *testing.T) {
+	const most = 4
+	c := clustertest.Of(t, 1, options())
+	n := c.WaitLeader()
+	submit(t, n, "x")
+	fence(t, n)
+	got := testing.AllocsPerRun(200, func() {
+		if err := n.Fence(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	})
+	t.Logf("%v allocations", got)
+	if got > most {
+		t.Fatalf("%v allocations for a fence, at most %v are due", got, most)
+	}
+}

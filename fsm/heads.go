@@ -66,38 +66,15 @@ func (h *heads) get(name stream.Name) (*stream.State, error) {
 	return v.state, err
 }
 
-// look returns what is known of a stream, without a bell.
+// look returns what is known of a stream. If it is followed, there is a bell: it
+// is taken under the lock that looks, and before the copy is asked, so that no
+// change can fall between.
 func (h *heads) look(name stream.Name) (v view, err error) {
 	s := h.shard(name)
 	s.mu.RLock()
 	v, held := s.view(name)
 	moves := s.moves
 	s.mu.RUnlock()
-	if !held {
-		v.state, err = h.load(s, name, moves)
-	}
-	return v, err
-}
-
-// watch returns what is known of a stream that is followed. The bell is taken
-// under the lock that looks, or before the copy is asked: no change can fall
-// between.
-func (h *heads) watch(name stream.Name) (v view, err error) {
-	s := h.shard(name)
-	s.mu.RLock()
-	v, held := s.view(name)
-	moves := s.moves
-	s.mu.RUnlock()
-	if v.bell == nil {
-		s.mu.Lock()
-		t := s.tails[name]
-		if t.bell == nil {
-			t.bell = make(chan struct{})
-		}
-		v, held = s.view(name)
-		moves = s.moves
-		s.mu.Unlock()
-	}
 	if !held {
 		v.state, err = h.load(s, name, moves)
 	}
@@ -151,10 +128,12 @@ func (h *heads) publish(changed []published, runs []run) {
 		} else {
 			delete(s.states, p.name)
 		}
+		var bell chan struct{}
 		if t := s.tails[p.name]; t != nil {
-			h.advance(s, t, p.state, added)
+			bell = h.advance(s, t, p.state, added)
 		}
 		s.mu.Unlock()
+		ring(bell)
 	}
 }
 
@@ -166,11 +145,15 @@ func (h *heads) forget() {
 		s.mu.Lock()
 		s.moves++
 		clear(s.states)
+		var bells []chan struct{}
 		for _, t := range s.tails {
 			s.empty(t)
-			t.ring()
+			bells = append(bells, t.takeBell())
 			h.release(s, t)
 		}
 		s.mu.Unlock()
+		for _, bell := range bells {
+			ring(bell)
+		}
 	}
 }

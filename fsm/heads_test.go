@@ -256,11 +256,15 @@ func TestMemoryIsOfOneLife(t *testing.T) {
 
 // Like TestNoWakeUpIsLost, without the rest of the machine: the moment between
 // looking and listening is short, and each change comes about when a reader that
-// has just begun to follow, and is the first to ask for the bell, is there.
+// has just begun to follow is there, alone or beside one who comes and goes.
 func TestNoBellIsMissed(t *testing.T) {
+	t.Run("alone", func(t *testing.T) { missNoBell(t, 200_000, false) })
+	t.Run("beside another", func(t *testing.T) { missNoBell(t, 20_000, true) })
+}
+
+func missNoBell(t *testing.T, rounds uint64, beside bool) {
 	r := newReplica(t)
 	h := r.machine.heads
-	const rounds = 200_000
 	h.publish([]published{{"s", &stream.State{Incarnation: 1}}}, nil)
 	var seen atomic.Uint64
 	var wg sync.WaitGroup
@@ -270,7 +274,7 @@ func TestNoBellIsMissed(t *testing.T) {
 		h.follow("s")
 		defer h.unfollow("s")
 		for {
-			v, err := h.watch("s")
+			v, err := h.look("s")
 			if err != nil || v.state.Pos > at {
 				return v.state.Pos, err == nil
 			}
@@ -290,6 +294,13 @@ func TestNoBellIsMissed(t *testing.T) {
 			}
 		}
 	})
+	if beside {
+		wg.Go(func() {
+			for at, ok := uint64(0), true; ok; {
+				at, ok = await(at)
+			}
+		})
+	}
 	for round := uint64(1); round <= rounds && ctx.Err() == nil; round++ {
 		h.publish([]published{{"s", &stream.State{Incarnation: 1, Pos: round}}}, nil)
 		for n := 0; seen.Load() < round && ctx.Err() == nil; n++ {
@@ -302,4 +313,46 @@ func TestNoBellIsMissed(t *testing.T) {
 		}
 	}
 	wg.Wait()
+}
+
+// TestTheLockIsFreeWhenABellRings: all who are woken want it, and would queue for
+// it one by one behind the one who rings.
+func TestTheLockIsFreeWhenABellRings(t *testing.T) {
+	r := newReplica(t)
+	h := r.machine.heads
+	s := h.shard("s")
+	const waiters = 400
+	var held atomic.Int64
+	for round := range uint64(100) {
+		var waiting, woken sync.WaitGroup
+		for range waiters {
+			h.follow("s")
+			v, err := h.look("s")
+			if err != nil {
+				t.Fatal(err)
+			}
+			waiting.Add(1)
+			woken.Go(func() {
+				waiting.Done()
+				<-v.bell
+				if s.mu.TryRLock() {
+					s.mu.RUnlock()
+				} else {
+					held.Add(1)
+				}
+			})
+		}
+		waiting.Wait()
+		h.publish([]published{{"s", &stream.State{Incarnation: 1, Pos: round}}}, nil)
+		woken.Wait()
+		for range waiters {
+			h.unfollow("s")
+		}
+	}
+	if n := held.Load(); n > 0 {
+		t.Fatalf("%d readers were woken under the lock", n)
+	}
+	if n := h.tails.Load(); n != 0 {
+		t.Fatalf("%d tails are left when all have gone", n)
+	}
 }

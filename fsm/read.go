@@ -43,7 +43,7 @@ func (m *Machine) Read(name stream.Name, from stream.From, limit int) (stream.Ch
 func (m *Machine) Follow(name stream.Name) (look func(from stream.From, limit int) (chunk stream.Chunk, bell <-chan struct{}, err error), leave func()) {
 	m.heads.follow(name)
 	look = func(from stream.From, limit int) (stream.Chunk, <-chan struct{}, error) {
-		v, err := m.heads.watch(name)
+		v, err := m.heads.look(name)
 		if err != nil {
 			return stream.Chunk{}, nil, m.noticed(err)
 		}

@@ -6,33 +6,53 @@ import (
 	"mainstem/stream"
 )
 
-// follow makes sure that a stream has a tail until unfollow.
+// follow makes sure that a stream has a tail until unfollow. All but the first and
+// the last follower of a stream are out of each other's way: many come and go at
+// once when it changes.
 func (h *heads) follow(name stream.Name) {
 	s := h.shard(name)
+	s.mu.RLock()
+	t := s.tails[name]
+	followed := t != nil && t.bell != nil
+	if followed {
+		t.followers.Add(1)
+	}
+	s.mu.RUnlock()
+	if followed {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := s.tails[name]
-	if t == nil {
+	if t = s.tails[name]; t == nil {
 		t = &tail{name: name}
 		s.tails[name] = t
 		h.tails.Add(1)
 	}
-	t.followers++
+	t.followers.Add(1)
+	if t.bell == nil {
+		t.bell = make(chan struct{})
+	}
 }
 
 func (h *heads) unfollow(name stream.Name) {
 	s := h.shard(name)
+	s.mu.RLock()
+	left := s.tails[name].followers.Add(-1)
+	s.mu.RUnlock()
+	if left > 0 {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := s.tails[name]
-	t.followers--
-	h.release(s, t)
+	if t := s.tails[name]; t != nil { // else somebody came and left meanwhile
+		h.release(s, t)
+	}
 }
 
 // release forgets a tail that has no followers and holds nothing for others to
 // come.
 func (h *heads) release(s *headShard, t *tail) {
-	if t.followers == 0 && t.place == nil {
+	if t.followers.Load() == 0 && t.place == nil {
 		delete(s.tails, t.name)
 		h.tails.Add(-1)
 	}
@@ -88,10 +108,10 @@ func (h *heads) hasTail(name stream.Name) bool {
 	return s.tails[name] != nil
 }
 
-// advance brings a tail to a new state of its stream and rings. It wants the
-// lock. The pieces are adjacent and of one incarnation: what does not go on where
-// they end replaces them.
-func (h *heads) advance(s *headShard, t *tail, state *stream.State, added map[uint64]*piece) {
+// advance brings a tail to a new state of its stream and returns the bell to ring.
+// It wants the lock. The pieces are adjacent and of one incarnation: what does not
+// go on where they end replaces them.
+func (h *heads) advance(s *headShard, t *tail, state *stream.State, added map[uint64]*piece) chan struct{} {
 	if state == nil {
 		s.empty(t)
 	} else if p := added[state.Incarnation]; p != nil {
@@ -100,12 +120,13 @@ func (h *heads) advance(s *headShard, t *tail, state *stream.State, added map[ui
 		}
 		s.push(t, p)
 	}
-	if t.followers == 0 && t.unread.Add(1) > unreadMax {
+	if t.followers.Load() == 0 && t.unread.Add(1) > unreadMax {
 		s.empty(t)
 	}
-	t.ring()
+	bell := t.takeBell()
 	h.release(s, t)
 	h.shed(s)
+	return bell
 }
 
 func (s *headShard) push(t *tail, p *piece) {

@@ -21,8 +21,8 @@ const (
 // while, since one that polls comes back.
 type tail struct {
 	name      stream.Name
-	followers int
-	bell      chan struct{} // closed, and forgotten, by the next change; made for the first who asks
+	followers atomic.Int32  // grows under the shard's lock, for reading at least
+	bell      chan struct{} // closed and replaced by the next change; there is one while there are followers
 	pieces    []*piece      // adjacent, in order, of one incarnation
 	cost      int64         // of the pieces
 	place     *list.Element // in headShard.recent while there are pieces
@@ -59,11 +59,22 @@ func newPiece(incarnation, start uint64, appends []stream.StoredAppend) (*piece,
 // base64 is the longest.
 func (p *piece) cost() int64 { return pieceOverhead + int64(len(p.record.Data))*5/2 }
 
+// takeBell returns the bell that is to ring, nil for none, and hangs up the next.
+// It is rung when the shard's lock is free again: those whom it wakes want that
+// lock at once.
+func (t *tail) takeBell() chan struct{} {
+	bell := t.bell
+	t.bell = nil
+	if t.followers.Load() > 0 {
+		t.bell = make(chan struct{})
+	}
+	return bell
+}
+
 // ring wakes all who wait for a change.
-func (t *tail) ring() {
-	if t.bell != nil {
-		close(t.bell)
-		t.bell = nil
+func ring(bell chan struct{}) {
+	if bell != nil {
+		close(bell)
 	}
 }
 

@@ -90,6 +90,7 @@ func runNode(ctx context.Context, cfg settings.Config, in invocation, greet func
 		return phase.Load.In(err)
 	}
 	limitMemory(n.log)
+	defer relaxCollector()()
 	if err := n.startTracing(); err != nil {
 		return phase.Start.In(err)
 	}

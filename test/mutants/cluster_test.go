@@ -33,6 +33,15 @@ var ofCluster = []mutant{
 		caught: []catcher{inUnit("cluster", "TestFenceFailsOnCutLeader")},
 	},
 	{
+		name:   "every leader takes itself for the quorum",
+		breaks: "a leader that was replaced without knowing it answers with old data",
+		edits: []edit{
+			{"cluster/fence.go", "return s != nil && s.single.Load() && n", "return s != nil && n"},
+			{"cluster/fence.go", "if err != nil || !s.alone(n.cfg.NodeID) {", "if err != nil {"},
+		},
+		caught: []catcher{inUnit("cluster", "TestFenceFailsOnCutLeader")},
+	},
+	{
 		name:   "fence round shared with who came too late",
 		breaks: "a read is covered by an index that was taken before it began",
 		edits:  []edit{{"cluster/fence.go", "\t\tf.next = nil\n\t\tif r == nil {", "\t\tif r != nil && r.index != 0 {\n\t\t\tr, f.next = nil, nil\n\t\t}\n\t\tif r == nil {"}},

@@ -59,7 +59,8 @@ var ofMachine = []mutant{
 	{
 		name:   "lost wake-up",
 		breaks: "a live reader sleeps on while its stream grows",
-		edits:  []edit{{"fsm/heads.go", "\t\tv, held = s.view(name)\n\t\tmoves = s.moves\n", "\t\tv.bell = t.bell\n"}},
+		edits: []edit{{"fsm/heads.go", "\ts.mu.RUnlock()\n\tif !held {\n\t\tv.state, err = h.load(s, name, moves)",
+			"\ts.mu.RUnlock()\n\ts.mu.RLock()\n\tif t := s.tails[name]; t != nil {\n\t\tv.bell = t.bell\n\t}\n\ts.mu.RUnlock()\n\tif !held {\n\t\tv.state, err = h.load(s, name, moves)"}},
 		caught: []catcher{inUnit("fsm", "TestNoBellIsMissed").within(3)},
 	},
 	{
