@@ -143,9 +143,10 @@ func (b *boltLog) GetLog(index uint64, entry *raft.Log) error {
 func (b *boltLog) StoreLogs(entries []*raft.Log) error {
 	outer := make([]*raft.Log, len(entries))
 	for i, entry := range entries {
-		record := make([]byte, 0, recordLen(entry))
-		record = appendRecordHeader(record, b.codec.id, b.codec.first, entry)
-		record = append(append(record, entry.Data...), entry.Extensions...)
+		data, packed := b.codec.packer.pack(entry)
+		record := make([]byte, 0, recordHeaderLen+len(data)+len(entry.Extensions))
+		record = appendRecordHeader(record, b.codec.id, b.codec.first, entry, data, packed)
+		record = append(append(record, data...), entry.Extensions...)
 		outer[i] = &raft.Log{Index: entry.Index, Data: record}
 	}
 	return timed(b.metrics, storeLog, func() error {

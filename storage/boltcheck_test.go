@@ -23,7 +23,7 @@ func TestBoltCheckAcceptsWhatBoltWrites(t *testing.T) {
 			if rng.IntN(50) == 0 {
 				size = rng.IntN(100 << 10) // overflow pages
 			}
-			entries = append(entries, &raft.Log{Index: last, Data: make([]byte, size)})
+			entries = append(entries, &raft.Log{Index: last, Data: noise(size)})
 		}
 		if err := l.StoreLogs(entries); err != nil {
 			t.Fatal(err)

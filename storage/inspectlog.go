@@ -27,7 +27,7 @@ type LogInspection struct {
 // they repair as they open.
 func (i *inspector) log() error {
 	m := &logMeta{fs: vfs.Default, path: filepath.Join(i.dir.Log(), logMetaFile)}
-	err := readSealed(m.fs, m.path, &m.state)
+	_, err := readSealedUpTo(m.fs, m.path, recordVersion, &m.state)
 	if oserror.IsNotExist(err) {
 		return checkNoLog(i.dir.Log(), m.path)
 	}

@@ -267,6 +267,9 @@ func (l *Log) StoreLogs(entries []*raft.Log) error {
 	if l.failed != nil {
 		return l.failed
 	}
+	if err := l.meta.raise(entries); err != nil {
+		return l.fail(err)
+	}
 	l.codec.first = entries[0].Index
 	if err := l.inner.StoreLogs(entries); err != nil {
 		return l.fail(fmt.Errorf("store entries %d to %d of the raft log in %s: %w", entries[0].Index, entries[len(entries)-1].Index, l.cfg.Dir, err))

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cockroachdb/errors/oserror"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/hashicorp/raft"
 	"github.com/hashicorp/raft-wal/segment"
 	"github.com/hashicorp/raft-wal/types"
 )
@@ -27,9 +28,10 @@ type logMeta struct {
 
 	sealed func(name string) // told of each segment that takes no more entries; may be nil
 
-	mu    sync.Mutex // guards state and renew
-	state logState
-	renew bool // the next entry that is stored sets the floor
+	mu     sync.Mutex // guards what follows
+	state  logState
+	format int  // of the file, and of the records that may lie beside it
+	renew  bool // the next entry that is stored sets the floor
 }
 
 type logState struct {
@@ -47,8 +49,8 @@ type logState struct {
 
 // openLogMeta reads the file, or begins a log in a directory that has none.
 func openLogMeta(fs vfs.FS, dir, kind string) (*logMeta, error) {
-	m := &logMeta{fs: fs, path: fs.PathJoin(dir, logMetaFile), renew: true}
-	err := readSealed(fs, m.path, &m.state)
+	m := &logMeta{fs: fs, path: fs.PathJoin(dir, logMetaFile), format: recordVersionPlain, renew: true}
+	format, err := readSealedUpTo(fs, m.path, recordVersion, &m.state)
 	switch {
 	case oserror.IsNotExist(err):
 		return m, m.create(dir, kind)
@@ -60,6 +62,7 @@ func openLogMeta(fs vfs.FS, dir, kind string) (*logMeta, error) {
 	if b, err := hex.DecodeString(m.state.ID); err != nil || len(b) != recordIDLen {
 		return nil, corrupt(m.path, "its id is %q", m.state.ID)
 	}
+	m.format = max(format, recordVersionPlain)
 	return m, nil
 }
 
@@ -76,7 +79,7 @@ func (m *logMeta) create(dir, kind string) error {
 	var id recordID
 	rand.Read(id[:]) // never fails
 	m.state = logState{Kind: kind, ID: hex.EncodeToString(id[:])}
-	return writeSealed(m.fs, m.path, m.state)
+	return writeSealedAs(m.fs, m.path, m.format, m.state)
 }
 
 // isLogFile tells the files that hold entries.
@@ -89,13 +92,28 @@ func (m *logMeta) id() (id recordID) {
 	return id
 }
 
+// raise is called before entries are stored of which some may be packed: the
+// version before must be told that it cannot read them.
+func (m *logMeta) raise(entries []*raft.Log) error {
+	m.mu.Lock()
+	due := m.format < recordVersion && slices.ContainsFunc(entries, mayPack)
+	if due {
+		m.format = recordVersion
+	}
+	m.mu.Unlock()
+	if !due {
+		return nil
+	}
+	return m.change(func(*logState) {})
+}
+
 // change writes the state as fn leaves it.
 func (m *logMeta) change(fn func(*logState)) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	next := m.state
 	fn(&next)
-	if err := writeSealed(m.fs, m.path, next); err != nil {
+	if err := writeSealedAs(m.fs, m.path, m.format, next); err != nil {
 		return fmt.Errorf("write %s: %w", m.path, err)
 	}
 	m.state = next

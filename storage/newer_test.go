@@ -15,12 +15,18 @@ import (
 // raiseSealed makes a small file what a newer version would have written.
 func raiseSealed(t *testing.T, fs vfs.FS, path string) {
 	t.Helper()
+	setSealed(t, fs, path, formatVersion, formatVersion+1)
+}
+
+// setSealed changes the format that a small file says it has.
+func setSealed(t *testing.T, fs vfs.FS, path string, from, to int) {
+	t.Helper()
 	data, err := readFile(fs, path, sealedBytesMax)
 	if err != nil {
 		t.Fatal(err)
 	}
 	line := data[:bytes.IndexByte(data, '\n')+1]
-	newer := bytes.Replace(line, fmt.Appendf(nil, `"format":%d`, formatVersion), fmt.Appendf(nil, `"format":%d`, formatVersion+1), 1)
+	newer := bytes.Replace(line, fmt.Appendf(nil, `"format":%d`, from), fmt.Appendf(nil, `"format":%d`, to), 1)
 	if bytes.Equal(newer, line) {
 		t.Fatalf("%s says nothing of its format: %s", path, line)
 	}
@@ -65,10 +71,10 @@ func TestNewerFormatsOnDiskAreRefusedWithASentence(t *testing.T) {
 			if err := l.Close(); err != nil {
 				t.Fatal(err)
 			}
-			raiseSealed(t, vfs.Default, filepath.Join(dir, logMetaFile))
+			setSealed(t, vfs.Default, filepath.Join(dir, logMetaFile), recordVersionPlain, recordVersion+1)
 			_, err := OpenLog(LogConfig{Dir: dir})
 			return err
-		}, []string{"log.json has format 2", "reads 1"}},
+		}, []string{"log.json has format 3", "reads 2"}},
 		"snapshot": {func(t *testing.T) error {
 			fs := vfs.NewMem()
 			e, s := openTest(t, fs), openTestSnapshots(t, fs, "data/snapshots")
@@ -143,8 +149,8 @@ func TestASnapshotOfANewerFormatIsRefusedOnTheWay(t *testing.T) {
 
 // What lies on disk changes on purpose only: an older version could not read it.
 func TestTheFormatsOfThisVersion(t *testing.T) {
-	got := fmt.Sprintf("%d %d %d %x %q", formatVersion, globalsVersion, copyFormat, codecID, archiveMagic)
-	want := `1 3 24 16d73 "msnap\x00\x00\x01"`
+	got := fmt.Sprintf("%d %d %d %d %x %q", formatVersion, recordVersion, globalsVersion, copyFormat, codecID, archiveMagic)
+	want := `1 2 3 24 16d73 "msnap\x00\x00\x01"`
 	if got != want {
 		t.Errorf("the formats are %s, the golden ones %s; if that is wanted, say so in docs/upgrading.md", got, want)
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// formatVersion is that of the data directory: of its small files, and of the log's
-// records, beside which one of them lies. A file with a higher one was
+// formatVersion is that of the small files of the data directory, but for log.json,
+// which has that of the records beside it. A file with a higher one was
 // written by a newer version and is refused, never guessed at.
 const formatVersion = 1
 
@@ -32,7 +32,12 @@ type sealed struct {
 
 // writeSealed replaces a small file in one durable step.
 func writeSealed(fs vfs.FS, path string, v any) error {
-	data, err := encodeSealed(v)
+	return writeSealedAs(fs, path, formatVersion, v)
+}
+
+// writeSealedAs is writeSealed for a file with a format of its own.
+func writeSealedAs(fs vfs.FS, path string, format int, v any) error {
+	data, err := encodeSealed(format, v)
 	if err != nil {
 		return fmt.Errorf("encode %s: %w", path, err)
 	}
@@ -42,19 +47,26 @@ func writeSealed(fs vfs.FS, path string, v any) error {
 // readSealed reads what writeSealed wrote. An absent file is an error that
 // oserror.IsNotExist knows; a damaged one wraps ErrCorrupt.
 func readSealed(fs vfs.FS, path string, v any) error {
-	data, err := readFile(fs, path, sealedBytesMax)
-	if err != nil {
-		return err
-	}
-	return decodeSealed(path, data, v)
+	_, err := readSealedUpTo(fs, path, formatVersion, v)
+	return err
 }
 
-func encodeSealed(v any) ([]byte, error) {
+// readSealedUpTo is readSealed for a file with a format of its own, which it
+// returns.
+func readSealedUpTo(fs vfs.FS, path string, newest int, v any) (format int, err error) {
+	data, err := readFile(fs, path, sealedBytesMax)
+	if err != nil {
+		return 0, err
+	}
+	return decodeSealed(path, data, newest, v)
+}
+
+func encodeSealed(format int, v any) ([]byte, error) {
 	body, err := json.Marshal(v)
 	if err != nil {
 		return nil, err
 	}
-	line, err := json.Marshal(sealed{Format: formatVersion, Body: body})
+	line, err := json.Marshal(sealed{Format: format, Body: body})
 	if err != nil {
 		return nil, err
 	}
@@ -65,27 +77,27 @@ func sealLine(line []byte) []byte {
 	return fmt.Appendf(line, "crc32c %08x\n", castagnoli(0, line))
 }
 
-func decodeSealed(path string, data []byte, v any) error {
+func decodeSealed(path string, data []byte, newest int, v any) (format int, err error) {
 	end := bytes.IndexByte(data, '\n') + 1
 	if end == 0 {
-		return corrupt(path, "it has no checksum")
+		return 0, corrupt(path, "it has no checksum")
 	}
 	line, sum := data[:end], data[end:]
 	if want := fmt.Sprintf("crc32c %08x\n", castagnoli(0, line)); string(sum) != want {
-		return corrupt(path, "its checksum is %q and its content has %q", sum, want)
+		return 0, corrupt(path, "its checksum is %q and its content has %q", sum, want)
 	}
 	var s sealed
 	if err := json.Unmarshal(line, &s); err != nil {
-		return corrupt(path, "%v", err)
+		return 0, corrupt(path, "%v", err)
 	}
-	if s.Format > formatVersion {
-		return fmt.Errorf("%s has format %d and this version reads %d: %w; start the version that wrote it, or upgrade this node", path, s.Format, formatVersion, ErrNewerFormat)
+	if s.Format > newest {
+		return 0, fmt.Errorf("%s has format %d and this version reads %d: %w; start the version that wrote it, or upgrade this node", path, s.Format, newest, ErrNewerFormat)
 	}
 	if s.Format < 1 {
-		return corrupt(path, "format %d", s.Format)
+		return 0, corrupt(path, "format %d", s.Format)
 	}
 	if err := json.Unmarshal(s.Body, v); err != nil {
-		return corrupt(path, "%v", err)
+		return 0, corrupt(path, "%v", err)
 	}
-	return nil
+	return s.Format, nil
 }

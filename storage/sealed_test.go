@@ -12,7 +12,7 @@ import (
 )
 
 func TestSealedFileDetectsEveryFlipAndTruncation(t *testing.T) {
-	data, err := encodeSealed(Identity{NodeID: "n1", ClusterID: "c", DirectoryID: "d"})
+	data, err := encodeSealed(formatVersion, Identity{NodeID: "n1", ClusterID: "c", DirectoryID: "d"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -20,11 +20,11 @@ func TestSealedFileDetectsEveryFlipAndTruncation(t *testing.T) {
 		for bit := range 8 {
 			damaged := bytes.Clone(data)
 			damaged[i] ^= 1 << bit
-			if err := decodeSealed("f", damaged, new(Identity)); !errors.Is(err, ErrCorrupt) {
+			if _, err := decodeSealed("f", damaged, formatVersion, new(Identity)); !errors.Is(err, ErrCorrupt) {
 				t.Fatalf("flip of bit %d of byte %d: got %v", bit, i, err)
 			}
 		}
-		if err := decodeSealed("f", data[:i], new(Identity)); !errors.Is(err, ErrCorrupt) {
+		if _, err := decodeSealed("f", data[:i], formatVersion, new(Identity)); !errors.Is(err, ErrCorrupt) {
 			t.Fatalf("cut at %d: got %v", i, err)
 		}
 	}
@@ -33,7 +33,7 @@ func TestSealedFileDetectsEveryFlipAndTruncation(t *testing.T) {
 func TestSealedFileOfNewerFormatIsRefused(t *testing.T) {
 	line := []byte(`{"format":2,"body":{}}` + "\n")
 	data, err := sealLine(line), error(nil)
-	if err = decodeSealed("node.json", data, new(Identity)); !errors.Is(err, ErrNewerFormat) || !strings.Contains(err.Error(), "node.json has format 2") {
+	if _, err = decodeSealed("node.json", data, formatVersion, new(Identity)); !errors.Is(err, ErrNewerFormat) || !strings.Contains(err.Error(), "node.json has format 2") {
 		t.Fatalf("got %v", err)
 	}
 }

@@ -68,7 +68,7 @@ func TestLostEndsOfTheLogCostHardlyAnySpace(t *testing.T) {
 func TestFullSegmentsKeepNoSlack(t *testing.T) {
 	cfg := LogConfig{Dir: filepath.Join(t.TempDir(), "log"), SegmentBytes: 1 << 20}
 	l := openTestLog(t, cfg)
-	large := strings.Repeat("z", 600<<10) // two to a segment, which then is larger than it was made
+	large := string(noise(600 << 10)) // two to a segment, which then is larger than it was made
 	for i := uint64(1); i <= 9; i++ {
 		if err := l.StoreLog(&raft.Log{Index: i, Term: 1, Data: []byte(large)}); err != nil {
 			t.Fatal(err)
@@ -116,7 +116,7 @@ func TestALogWithoutItsNextSegmentNamesTheCause(t *testing.T) {
 	cfg := LogConfig{Dir: filepath.Join(t.TempDir(), "log"), SegmentBytes: 1 << 20, files: files, Fatal: func(err error) { told <- err }}
 	l := openTestLog(t, cfg)
 	files.set(true)
-	entry := &raft.Log{Index: 1, Term: 1, Data: make([]byte, 2<<20)} // fills the segment
+	entry := &raft.Log{Index: 1, Term: 1, Data: noise(2 << 20)} // fills the segment
 	if err := l.StoreLog(entry); err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,8 @@ const (
 var raised = []harness.Edit{
 	{File: "stream/level.go", Before: "Level = LevelTails\n)", After: "Level = LevelTails + 1\n)"},
 	{File: "stream/level.go", Before: "levelIfMatch   = LevelOldest", After: "levelIfMatch   = LevelTails + 1"},
-	{File: "storage/sealed.go", Before: "const formatVersion = 1", After: "const formatVersion = 2"},
+	{File: "storage/record.go", Before: "recordVersion      = 2", After: "recordVersion      = 3"},
+	{File: "storage/record.go", Before: "recordVersionPlain = 1", After: "recordVersionPlain = 3"},
 }
 
 // TestAClusterIsRolledToANewerVersionUnderLoad rolls three nodes of this version to
@@ -114,7 +115,7 @@ func goBack(t *testing.T, n *harness.Node) {
 	if code := n.Exit(notStartedWithin); code == 0 {
 		t.Fatal("it ended with 0 over the data of a newer version, want another code")
 	}
-	for _, part := range []string{"has format 2 and this version reads 1", "written by a newer version of mainstem", "start the version that wrote it"} {
+	for _, part := range []string{"log.json has format 3 and this version reads 2", "written by a newer version of mainstem", "start the version that wrote it"} {
 		if !strings.Contains(n.Log(), part) {
 			t.Fatalf("want %q in what it says:\n%s", part, n.Log())
 		}
