@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bytes"
+	"compress/flate"
 	"context"
 	"fmt"
 	"io"
@@ -230,5 +231,35 @@ func TestConfigsThatCannotBeRun(t *testing.T) {
 		if c.Validate() == nil {
 			t.Errorf("a bad %s is taken", name)
 		}
+	}
+}
+
+// What fills messages must pack as text does: zeros would flatter servers that pack
+// what they store, and noise would punish them.
+func TestMessagesPackLikeText(t *testing.T) {
+	for name, batch := range map[string]int{"one large": 1, "a hundred": 100} {
+		f := newFormat(true, 25_600/batch)
+		var packed bytes.Buffer
+		w, err := flate.NewWriter(&packed, flate.DefaultCompression)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := f.body(batch).stamp(3, 1000, 1_700_000_000_000_000_000)
+		if _, err := w.Write(text); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if share := float64(packed.Len()) / float64(len(text)); share < 0.3 || share > 0.6 {
+			t.Errorf("%s: packed to %.2f, text gives about 0.4", name, share)
+		} else {
+			t.Logf("%s: packed to %.2f", name, share)
+		}
+	}
+	f := newFormat(true, 256)
+	b := f.body(1)
+	if one := string(b.stamp(1, 1, 1)); one[f.fillAt:] == string(b.stamp(1, 2, 1))[f.fillAt:] {
+		t.Error("messages hold the same words")
 	}
 }

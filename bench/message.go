@@ -10,13 +10,18 @@ import (
 // format is how a message carries its writer, its number in the lane of that writer
 // on its stream, and the moment it was sent, so that whoever reads it can check it:
 //
-//	JSON   {"w":"000007","n":"0000000042","t":"1700000000000000000","x":"...."}
-//	bytes  w000007n0000000042t1700000000000000000x....\n
+//	JSON   {"w":"000007","n":"0000000042","t":"1700000000000000000","x":"some words"}
+//	bytes  w000007n0000000042t1700000000000000000xsome words\n
+//
+// The rest is words, other ones in each message: a server that packs what it stores
+// gets what text would give it, and not more.
 type format struct {
 	json          bool
 	size          int
 	wAt, nAt, tAt int
 	blank         []byte
+	fillAt, fill  int
+	words         []byte
 }
 
 const (
@@ -39,7 +44,9 @@ func newFormat(isJSON bool, size int) *format {
 		head, end = `{"w":"000000","n":"0000000000","t":"0000000000000000000","x":"`, `"}`
 		f.wAt, f.nAt, f.tAt = 6, 19, 36
 	}
-	f.blank = append([]byte(head), bytes.Repeat([]byte{'.'}, max(0, size-len(head)-len(end)))...)
+	f.fillAt, f.fill = len(head), max(0, size-len(head)-len(end))
+	f.words = prose(2*f.fill + proseBytes)
+	f.blank = append([]byte(head), f.words[:f.fill]...)
 	f.blank = append(f.blank, end...)
 	f.size = len(f.blank)
 	return f
@@ -85,8 +92,15 @@ func (b *body) stamp(writer int, number uint64, sent int64) []byte {
 		putDigits(m[b.format.wAt:][:writerDigits], uint64(writer))
 		putDigits(m[b.format.nAt:][:numberDigits], number+uint64(i))
 		putDigits(m[b.format.tAt:][:timeDigits], uint64(sent))
+		b.format.fillIn(m, uint64(writer), number+uint64(i))
 	}
 	return b.text
+}
+
+// fillIn gives a message the words of its writer and number.
+func (f *format) fillIn(m []byte, writer, number uint64) {
+	from := (writer*7919 + number*uint64(f.fill+17)) % uint64(len(f.words)-f.fill+1)
+	copy(m[f.fillAt:][:f.fill], f.words[from:])
 }
 
 func putDigits(b []byte, n uint64) {
