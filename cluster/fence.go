@@ -119,7 +119,7 @@ func (f *fences) close() <-chan struct{} {
 // most for SubmitTimeout.
 func (n *Node) Fence(ctx context.Context) error {
 	start := time.Now()
-	if n.fencedAtOnce() {
+	if n.FencedAtOnce() {
 		n.metrics.fence.Observe(time.Since(start).Seconds())
 		return nil
 	}
@@ -145,10 +145,10 @@ func (n *Node) Fence(ctx context.Context) error {
 	}
 }
 
-// fencedAtOnce reports that the local machine holds all that was committed, which
+// FencedAtOnce reports that the local machine holds all that was committed, which
 // a leader that alone is the quorum knows without asking: a round would go through
 // two goroutines and raft's own only to come back with the same.
-func (n *Node) fencedAtOnce() bool {
+func (n *Node) FencedAtOnce() bool {
 	s := n.seat.Load()
 	return s != nil && s.single.Load() && n.ownFences.unlessShut(func() bool {
 		term, index, err := n.coveringIndex(s)

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,6 +22,7 @@ func (instant) Submit(context.Context, stream.Command) (stream.Result, error) {
 	return stream.Result{Outcome: stream.Outcome{Next: stream.Offset{Incarnation: 1, Pos: 256}}}, nil
 }
 func (instant) Fence(context.Context) error { return nil }
+func (instant) FencedAtOnce() bool          { return true }
 func (i instant) Info(stream.Name) (stream.Info, bool, error) {
 	return i.chunk.Info, true, nil
 }
@@ -81,4 +83,49 @@ func BenchmarkRead(b *testing.B) {
 	end := stream.Offset{Incarnation: 1, Pos: 256}
 	i := instant{chunk: stream.Chunk{Info: stream.Info{Incarnation: 1, ContentType: "text/plain", Tail: end}, Next: end, Body: [][]byte{make([]byte, 256)}}}
 	benchmark(b, benchmarkServer(b, i), http.MethodGet, "/v1/stream/s?offset=0000000000000001_0000000000000000", "")
+}
+
+// polled is a stream that changes while somebody waits for it.
+type polled struct {
+	instant
+	memo *atomic.Value
+}
+
+func (p polled) Read(_ stream.Name, from stream.From, _ int) (stream.Chunk, error) {
+	at, _ := from.Offset()
+	return stream.Chunk{Info: stream.Info{Incarnation: 1, ContentType: "application/json", Tail: at}, From: at, Next: at}, nil
+}
+
+func (p polled) Follow(stream.Name) (func(stream.From, int) (stream.Chunk, <-chan struct{}, error), func()) {
+	looks := 0
+	return func(from stream.From, _ int) (stream.Chunk, <-chan struct{}, error) {
+		bell := make(chan struct{})
+		close(bell)
+		if looks++; looks == 1 {
+			c, err := p.Read("", from, 0)
+			return c, bell, err
+		}
+		c := p.chunk
+		c.Memo = p.memo
+		return c, bell, nil
+	}, func() {}
+}
+
+// polledStream has one message for whoever waits.
+func polledStream() polled {
+	end := stream.Offset{Incarnation: 1, Pos: 256}
+	return polled{instant{stream.Chunk{
+		Info: stream.Info{Incarnation: 1, ContentType: "application/json", Tail: end}, From: stream.Offset{Incarnation: 1}, Next: end, Body: [][]byte{make([]byte, 256)},
+	}}, new(atomic.Value)}
+}
+
+const pollTarget = "/v1/stream/s?offset=0000000000000001_0000000000000000&live=long-poll&cursor=12"
+
+func BenchmarkLongPoll(b *testing.B) {
+	p := polledStream()
+	s, err := httpapi.New(httpapi.Config{}, p, p, p, p)
+	if err != nil {
+		b.Fatal(err)
+	}
+	benchmark(b, s, http.MethodGet, pollTarget, "")
 }

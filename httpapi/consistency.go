@@ -67,6 +67,10 @@ func (v *vantage) fence(ctx context.Context) error {
 	if v.settled() {
 		return nil
 	}
+	if f, ok := v.server.fencer.(promptFencer); ok && f.FencedAtOnce() {
+		v.fenced = true
+		return nil
+	}
 	try, cancel := context.WithTimeout(ctx, v.server.patience())
 	defer cancel()
 	if err := v.server.fencer.Fence(try); err != nil {

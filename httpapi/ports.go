@@ -20,6 +20,10 @@ type Fencer interface {
 	Fence(ctx context.Context) error
 }
 
+// promptFencer is a Fencer that may know at once that the local copy holds all that
+// was committed anywhere, which spares the wait and what bounds it.
+type promptFencer interface{ FencedAtOnce() bool }
+
 // Reader reads the local copy, which may be behind, and never asks a peer.
 type Reader interface {
 	// Info returns what the copy knows of a stream; ok is false when it has
