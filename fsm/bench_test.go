@@ -94,7 +94,7 @@ func TestApplyAllocatesLittle(t *testing.T) {
 		streams, batch int
 		most           float64 // for an append
 	}{
-		"alone":              {1, 1, 12},
+		"alone":              {1, 1, 10.5},
 		"32 of one stream":   {1, 32, 5.5},
 		"32 of 32 streams":   {256, 32, 5.5},
 		"1000 of 1000":       {1000, 1000, 5.5},

@@ -73,9 +73,10 @@ func TestCoalescingNeverShows(t *testing.T) {
 func TestGroupingLeavesTheSameCopy(t *testing.T) {
 	for seed := range uint64(8) {
 		commands, times := script(t, seed, 60)
-		var logs []*raft.Log
+		logs := []*raft.Log{entry(1, epoch, stream.OpenSession{})} // the first that is drawn
 		for i := range commands {
-			l := entry(uint64(i+1), times[i], commands[i]...)
+			l := entry(uint64(i+2), times[i], commands[i]...)
+			stream.Address(l.Data, 1, uint64(i+1), uint64(i+1-i%7))
 			if i%5 == 4 {
 				l.Data[0] = stream.LevelOldest // from a leader that knows less of the members
 			}

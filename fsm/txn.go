@@ -93,6 +93,7 @@ func (t *txn) begin(h stream.Header) {
 	t.globals.Now, t.limits = max(t.globals.Now, h.At), h.Limits
 	t.tails = h.Level >= stream.LevelTails
 	t.globals.Tails = t.globals.Tails || t.tails
+	t.globals.Slots = t.globals.Slots || h.Level >= stream.LevelSlots
 }
 
 // judge gives c to the rules that know it.

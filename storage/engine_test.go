@@ -77,6 +77,22 @@ func TestCommitIsReadBack(t *testing.T) {
 	}
 }
 
+// A copy says what is in it, in words that versions before know until there is more.
+func TestGlobalsHaveTheVersionOfWhatIsThere(t *testing.T) {
+	for version, g := range map[byte]Globals{2: {Stored: 5}, 3: {Stored: 5, Tails: true}, 4: {Stored: 5, Tails: true, Slots: true}} {
+		b := g.appendTo(nil)
+		if got, err := parseGlobals(b); b[0] != version || got != g || err != nil {
+			t.Errorf("version %d: got %+v, %v, written with version %d", version, got, err, b[0])
+		}
+		if r := g.replicated(); r[0] != version {
+			t.Errorf("version %d: nodes compare version %d", version, r[0])
+		}
+	}
+	if _, err := parseGlobals(append([]byte{1}, make([]byte, globalsLen-1)...)); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("a version that never was: got %v", err)
+	}
+}
+
 func wantStream(t testing.TB, e *Engine, name stream.Name, want string) {
 	t.Helper()
 	got, ok, err := e.get(appendStreamKey(nil, name)) // as it is stored

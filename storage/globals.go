@@ -21,20 +21,26 @@ type Globals struct {
 	// Tails says that the stored state of a stream may end before its records do. It
 	// stays as it was for entries of versions that write a state with each append.
 	Tails bool
+	Slots bool // and that outcomes may lie in slots of their sessions
 }
 
 const (
 	// globalsVersion is that of all that the copy holds: raise it when a key or a
 	// value of it changes its meaning.
-	globalsVersion = 3
-	globalsExact   = 2 // without Tails: it is written, and read by the version before, until there are any
-	globalsLen     = 1 + 5*8
+	globalsVersion = 4
+	// What the versions before can read is written until there is anything else.
+	globalsTails = 3 // without Slots
+	globalsExact = 2 // without Tails
+	globalsLen   = 1 + 5*8
 )
 
 func (g Globals) appendTo(b []byte) []byte {
 	version := byte(globalsExact)
-	if g.Tails {
+	switch {
+	case g.Slots:
 		version = globalsVersion
+	case g.Tails:
+		version = globalsTails
 	}
 	b = append(b, version)
 	b = binary.BigEndian.AppendUint64(b, g.Applied)
@@ -46,7 +52,7 @@ func (g Globals) appendTo(b []byte) []byte {
 
 // replicated is what is equal on all nodes that have applied the same commands.
 func (g Globals) replicated() []byte {
-	return Globals{Now: g.Now, Incarnations: g.Incarnations, Stored: g.Stored, Tails: g.Tails}.appendTo(nil)
+	return Globals{Now: g.Now, Incarnations: g.Incarnations, Stored: g.Stored, Tails: g.Tails, Slots: g.Slots}.appendTo(nil)
 }
 
 func parseGlobals(b []byte) (Globals, error) {
@@ -62,7 +68,8 @@ func parseGlobals(b []byte) (Globals, error) {
 		Now:          stream.Time(binary.BigEndian.Uint64(b[17:])),
 		Incarnations: binary.BigEndian.Uint64(b[25:]),
 		Stored:       binary.BigEndian.Uint64(b[33:]),
-		Tails:        b[0] > globalsExact,
+		Tails:        b[0] >= globalsTails,
+		Slots:        b[0] > globalsTails,
 	}, nil
 }
 

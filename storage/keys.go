@@ -15,7 +15,8 @@ import (
 //	k number name       a stream that a subscription is linked to
 //	l name 0 number     the link: its cursor
 //	n session           a proposer's session
-//	n session sequence  the outcome of one of its batches
+//	n session slot      the outcome of one of its batches, with the session as it left it
+//	n session sequence  the outcome of one of its batches, for want of a slot
 //	p incarnation id    a producer of an incarnation
 //	s name              a stream, as of when more than its tail last changed
 //	t time name         the retention index: when a stream is to be trimmed

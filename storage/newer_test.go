@@ -102,7 +102,7 @@ func TestNewerFormatsOnDiskAreRefusedWithASentence(t *testing.T) {
 			}
 			_, err := Open(testConfig(fs))
 			return err
-		}, []string{"data/copy", "the copy has version 4", "reads 3"}},
+		}, []string{"data/copy", "the copy has version 5", "reads 4"}},
 		"tables of the copy": {func(t *testing.T) error {
 			fs := vfs.NewMem()
 			dir := withCopy(t, fs)
@@ -150,7 +150,7 @@ func TestASnapshotOfANewerFormatIsRefusedOnTheWay(t *testing.T) {
 // What lies on disk changes on purpose only: an older version could not read it.
 func TestTheFormatsOfThisVersion(t *testing.T) {
 	got := fmt.Sprintf("%d %d %d %d %x %q", formatVersion, recordVersion, globalsVersion, copyFormat, codecID, archiveMagic)
-	want := `1 2 3 24 16d73 "msnap\x00\x00\x01"`
+	want := `1 2 4 24 16d73 "msnap\x00\x00\x01"`
 	if got != want {
 		t.Errorf("the formats are %s, the golden ones %s; if that is wanted, say so in docs/upgrading.md", got, want)
 	}

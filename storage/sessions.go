@@ -9,6 +9,7 @@ import (
 
 const (
 	sessionKeyLen = 1 + 8
+	slotKeyLen    = sessionKeyLen + 1
 	outcomeKeyLen = sessionKeyLen + 8
 )
 
@@ -23,6 +24,13 @@ func (b *Batch) DropSession(id uint64) {
 	b.key = appendIncarnation(b.key[:0], prefixSession, id)
 	b.end = appendIncarnationEnd(b.end[:0], prefixSession, id)
 	must(b.open().DeleteRange(b.key, b.end, nil))
+}
+
+// PutSlot sets one of a few places of a session, each for an outcome and the session
+// as it left it.
+func (b *Batch) PutSlot(id uint64, slot byte, encoded []byte) {
+	b.key = append(appendIncarnation(b.key[:0], prefixSession, id), slot)
+	b.put(encoded)
 }
 
 // PutOutcome sets the encoded results of one batch of a session.
@@ -42,9 +50,15 @@ func appendOutcomeKey(b []byte, id, sequence uint64) []byte {
 	return binary.BigEndian.AppendUint64(b, sequence)
 }
 
-// EachSession visits every session, each followed by its outcomes in order of
-// their sequences. encoded is valid during the call only.
-func (e *Engine) EachSession(session func(id uint64, encoded []byte) error, outcome func(id, sequence uint64, encoded []byte) error) error {
+// Sessions takes what EachSession finds. encoded is valid during the call only.
+type Sessions interface {
+	Session(id uint64, encoded []byte) error
+	Slot(id uint64, encoded []byte) error
+	Outcome(id, sequence uint64, encoded []byte) error
+}
+
+// EachSession visits every session, each followed by its slots and its outcomes.
+func (e *Engine) EachSession(to Sessions) error {
 	err := e.scan([]byte{prefixSession}, []byte{prefixSession + 1}, func(it *pebble.Iterator) error {
 		for ok := it.First(); ok; ok = it.Next() {
 			v, err := it.ValueAndErr()
@@ -53,9 +67,11 @@ func (e *Engine) EachSession(session func(id uint64, encoded []byte) error, outc
 			}
 			switch key := it.Key(); len(key) {
 			case sessionKeyLen:
-				err = session(binary.BigEndian.Uint64(key[1:]), v)
+				err = to.Session(binary.BigEndian.Uint64(key[1:]), v)
+			case slotKeyLen:
+				err = to.Slot(binary.BigEndian.Uint64(key[1:]), v)
 			case outcomeKeyLen:
-				err = outcome(binary.BigEndian.Uint64(key[1:]), binary.BigEndian.Uint64(key[sessionKeyLen:]), v)
+				err = to.Outcome(binary.BigEndian.Uint64(key[1:]), binary.BigEndian.Uint64(key[sessionKeyLen:]), v)
 			default:
 				err = fmt.Errorf("%w: session key %x has the wrong length", ErrCorrupt, key)
 			}

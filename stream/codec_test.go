@@ -217,6 +217,12 @@ func TestStateBytesAreGolden(t *testing.T) {
 	if s, err := DecodeSession(encoded["session"]); err != nil || s != (Session{1896091200250, 300}) {
 		t.Fatalf("session: %v, %v", s, err)
 	}
+	names = append(names, "outcome")
+	before, results := Session{UsedAt: 1896091200250, Floor: 300}, sampleResults()
+	encoded["outcome"] = AppendOutcome(nil, before, 302, results)
+	if s, sequence, got, err := DecodeOutcome(encoded["outcome"]); err != nil || s != before || sequence != 302 || !reflect.DeepEqual(got, results) {
+		t.Fatalf("outcome: %v, %d, %v, %v", s, sequence, got, err)
+	}
 	golden(t, "states.golden", names, encoded)
 }
 
@@ -246,9 +252,11 @@ func TestCutEncodingsAreErrors(t *testing.T) {
 		"state":    func(b []byte) error { _, err := DecodeState(b); return err },
 		"session":  func(b []byte) error { _, err := DecodeSession(b); return err },
 		"producer": func(b []byte) error { _, err := DecodeProducerState(b); return err },
+		"outcome":  func(b []byte) error { _, _, _, err := DecodeOutcome(b); return err },
 	}
 	whole := map[string][][]byte{"results": {AppendResults(nil, sampleResults())}, "session": {AppendSession(nil, Session{9999, 77777})},
-		"producer": {AppendProducerState(nil, ProducerState{1 << 30, 1 << 30})}}
+		"producer": {AppendProducerState(nil, ProducerState{1 << 30, 1 << 30})},
+		"outcome":  {AppendOutcome(nil, Session{9999, 77777}, 77780, sampleResults())}}
 	_, commands := sampleCommands(t)
 	for _, c := range commands {
 		whole["command"] = append(whole["command"], AppendCommand(nil, c))

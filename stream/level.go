@@ -11,10 +11,13 @@ const (
 	// written of an append: see State.SameButTail. No command needs it. From the first
 	// entry on that the leader gives it, the copies of all nodes are so.
 	LevelTails = LevelOldest + 1
+	// LevelSlots came with copies that keep outcomes in slots of their sessions, in the
+	// same way.
+	LevelSlots = LevelTails + 1
 	// Level is this version's own. Raise it with a command, a flag or a kind of
 	// result that the version before it does not know, and say in LevelOf what
 	// needs it.
-	Level = LevelTails
+	Level = LevelSlots
 )
 
 // Since which level the parts of commands are understood. What is not here has

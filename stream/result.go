@@ -97,11 +97,16 @@ func AppendResults(b []byte, results []Result) []byte {
 // DecodeResults is the inverse of AppendResults.
 func DecodeResults(b []byte) ([]Result, error) {
 	d := decoder{b: b}
+	results := d.results()
+	return results, d.done()
+}
+
+func (d *decoder) results() []Result {
 	results := make([]Result, d.count())
 	for i := range results {
 		results[i] = d.result()
 	}
-	return results, d.done()
+	return results
 }
 
 func (d *decoder) result() Result {

@@ -72,6 +72,22 @@ func AppendSession(b []byte, s Session) []byte {
 	return binary.AppendUvarint(b, s.Floor)
 }
 
+// AppendOutcome appends the stored form of a session together with the results of
+// one of its batches: the last that it had.
+func AppendOutcome(b []byte, s Session, sequence uint64, results []Result) []byte {
+	b = AppendSession(b, s)
+	b = binary.AppendUvarint(b, sequence)
+	return AppendResults(b, results)
+}
+
+// DecodeOutcome is the inverse of AppendOutcome.
+func DecodeOutcome(b []byte) (s Session, sequence uint64, results []Result, err error) {
+	d := decoder{b: b}
+	s, sequence = Session{UsedAt: Time(d.varint()), Floor: d.uvarint()}, d.uvarint()
+	results = d.results()
+	return s, sequence, results, d.done()
+}
+
 // DecodeSession is the inverse of AppendSession.
 func DecodeSession(b []byte) (Session, error) {
 	d := decoder{b: b}

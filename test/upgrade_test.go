@@ -18,8 +18,8 @@ const (
 // raised are the edits that make a newer version of this tree: it writes another
 // format on disk, and has a command of a level that this one does not know.
 var raised = []harness.Edit{
-	{File: "stream/level.go", Before: "Level = LevelTails\n)", After: "Level = LevelTails + 1\n)"},
-	{File: "stream/level.go", Before: "levelIfMatch   = LevelOldest", After: "levelIfMatch   = LevelTails + 1"},
+	{File: "stream/level.go", Before: "Level = LevelSlots\n)", After: "Level = LevelSlots + 1\n)"},
+	{File: "stream/level.go", Before: "levelIfMatch   = LevelOldest", After: "levelIfMatch   = LevelSlots + 1"},
 	{File: "storage/record.go", Before: "recordVersion      = 2", After: "recordVersion      = 3"},
 	{File: "storage/record.go", Before: "recordVersionPlain = 1", After: "recordVersionPlain = 3"},
 }

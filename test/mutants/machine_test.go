@@ -22,7 +22,7 @@ var ofMachine = []mutant{
 	{
 		name:   "outcomes lost by a restart",
 		breaks: "a repeat is stored twice by a replica that has restarted, and replicas differ",
-		edits:  []edit{{"fsm/sessions.go", "\tb.PutOutcome(h.Session, h.Sequence, stream.AppendResults(nil, results))\n", ""}},
+		edits:  []edit{{"fsm/sessions.go", "\tb.PutSlot(h.Session, byte(h.Sequence%sessionSlots), s.buf)\n", ""}},
 		caught: []catcher{inUnit("fsm", "TestRepeatIsAnsweredWithTheFirstOutcome")},
 	},
 	{
