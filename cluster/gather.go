@@ -23,14 +23,14 @@ const (
 // its own, and each entry is paid for on every node.
 //
 // Whether they come again is learnt: a wait that ends by its time makes the next
-// departures go at once, twice as many each time. Commands that come at moments of
-// their own are held back once in gatherPause departures so. Its owner's lock guards
-// it.
+// departures go at once, twice as many each time, and one that was of use half as
+// many. While something is under way nobody is held back: what waits then has that
+// to wait for. Its owner's lock guards it.
 type gathering struct {
 	crowd   int           // how many were waiting or under way, lately
 	pass    int           // departures that do not wait
 	pause   int           // how many that were the last time
-	waiting bool          // somebody is in await
+	waiting bool          // somebody is held back
 	arrived chan struct{} // has room for one; made by the first who waits
 }
 
@@ -45,16 +45,16 @@ func (g *gathering) tell() {
 	}
 }
 
-// await returns, with mu held as before, when as many are present as are expected
-// beside those that are under way, or the time is over.
+// await returns, with mu held as before, when as many are present as were lately, or
+// the time is over; or at once, with something under way.
 func (g *gathering) await(mu *sync.Mutex, present func() int, underWay int) {
-	want := min(g.crowd-underWay, gatherMost)
-	if want >= gatherLeast && present() < want {
-		if g.pass > 0 {
-			g.pass--
-		} else {
-			g.hold(mu, present, want)
-		}
+	want := min(g.crowd, gatherMost)
+	switch {
+	case underWay > 0 || want < gatherLeast || present() >= want:
+	case g.pass > 0:
+		g.pass--
+	default:
+		g.hold(mu, present, want)
 	}
 	g.crowd = max(min(present(), gatherMost)+underWay, g.crowd-(g.crowd+7)/8)
 }
@@ -82,5 +82,6 @@ func (g *gathering) hold(mu *sync.Mutex, present func() int, want int) {
 			return
 		}
 	}
-	g.pause = 0
+	g.pause /= 2
+	g.pass = g.pause
 }
