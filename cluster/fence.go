@@ -118,11 +118,10 @@ func (f *fences) close() <-chan struct{} {
 // committed anywhere before the call. It waits for a leader until ctx ends, at
 // most for SubmitTimeout.
 func (n *Node) Fence(ctx context.Context) error {
-	start := time.Now()
 	if n.FencedAtOnce() {
-		n.metrics.fence.Observe(time.Since(start).Seconds())
 		return nil
 	}
+	start := time.Now()
 	ctx, cancel := context.WithTimeoutCause(ctx, n.cfg.SubmitTimeout, ErrNoLeader)
 	defer cancel()
 	for {
@@ -147,10 +146,14 @@ func (n *Node) Fence(ctx context.Context) error {
 
 // FencedAtOnce reports that the local machine holds all that was committed, which
 // a leader that alone is the quorum knows without asking: a round would go through
-// two goroutines and raft's own only to come back with the same.
+// two goroutines and raft's own only to come back with the same. Then it counts as a
+// Fence.
 func (n *Node) FencedAtOnce() bool {
-	s := n.seat.Load()
-	return s != nil && s.single.Load() && n.ownFences.unlessShut(func() bool {
+	start, s := time.Now(), n.seat.Load()
+	if s == nil || !s.single.Load() {
+		return false
+	}
+	fenced := n.ownFences.unlessShut(func() bool {
 		term, index, err := n.coveringIndex(s)
 		// The order matters: the index was read before. Somebody else can have
 		// committed more only with a quorum without this node, and that takes two
@@ -161,6 +164,10 @@ func (n *Node) FencedAtOnce() bool {
 		now, leads := s.leads()
 		return leads && now == term && n.machine.Applied() >= index
 	})
+	if fenced {
+		n.metrics.fence.Observe(time.Since(start).Seconds())
+	}
+	return fenced
 }
 
 // fenceRound asks the leader, which may be this node, for an index.

@@ -45,21 +45,31 @@ func (g *gathering) tell() {
 	}
 }
 
+// present is how many commands wait, and whether they are enough however few they
+// are.
+type present func() (commands int, enough bool)
+
+func (p present) reach(want int) bool {
+	commands, enough := p()
+	return enough || commands >= want
+}
+
 // await returns, with mu held as before, when as many are present as were lately, or
 // the time is over; or at once, with something under way.
-func (g *gathering) await(mu *sync.Mutex, present func() int, underWay int) {
+func (g *gathering) await(mu *sync.Mutex, there present, underWay int) {
 	want := min(g.crowd, gatherMost)
 	switch {
-	case underWay > 0 || want < gatherLeast || present() >= want:
+	case underWay > 0 || want < gatherLeast || there.reach(want):
 	case g.pass > 0:
 		g.pass--
 	default:
-		g.hold(mu, present, want)
+		g.hold(mu, there, want)
 	}
-	g.crowd = max(min(present(), gatherMost)+underWay, g.crowd-(g.crowd+7)/8)
+	commands, _ := there()
+	g.crowd = max(min(commands, gatherMost)+underWay, g.crowd-(g.crowd+7)/8)
 }
 
-func (g *gathering) hold(mu *sync.Mutex, present func() int, want int) {
+func (g *gathering) hold(mu *sync.Mutex, there present, want int) {
 	timer := time.NewTimer(gatherTime)
 	defer timer.Stop()
 	g.waiting = true
@@ -67,7 +77,7 @@ func (g *gathering) hold(mu *sync.Mutex, present func() int, want int) {
 		g.arrived = make(chan struct{}, 1)
 	}
 	defer func() { g.waiting = false }()
-	for present() < want {
+	for !there.reach(want) {
 		mu.Unlock()
 		late := false
 		select {

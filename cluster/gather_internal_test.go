@@ -109,3 +109,15 @@ func TestABatchIsHeldBackForThoseWhoFit(t *testing.T) {
 		})
 	}
 }
+
+// One large command is one, and no crowd for which the next batch would wait.
+func TestALargeCommandIsNoCrowd(t *testing.T) {
+	p := &proposer{alone: []*batch{newBatch(0)}}
+	p.init()
+	p.mu.Lock()
+	p.gather.await(&p.mu, p.present, p.riding)
+	p.mu.Unlock()
+	if p.gather.crowd != 1 {
+		t.Fatalf("it counts as %d", p.gather.crowd)
+	}
+}

@@ -110,12 +110,9 @@ func (r *rounds) carry() {
 	r.pass()
 }
 
-// present is how many commands wait: enough when no more fit into an entry.
-func (r *rounds) present() int {
-	if r.bytes >= r.maxBytes || len(r.waiting) >= bundleMax {
-		return gatherMost
-	}
-	return r.commands
+// present is how many commands wait, and whether no more fit into an entry.
+func (r *rounds) present() (commands int, enough bool) {
+	return r.commands, r.bytes >= r.maxBytes || len(r.waiting) >= bundleMax
 }
 
 // pass lets the first that waits look whether to carry. The lock is held.

@@ -287,13 +287,10 @@ func (p *proposer) take() *batch {
 	return b
 }
 
-// present is how many commands wait: enough where nobody else could join them, or
+// present is how many commands wait, and whether nobody else could join them, or
 // should.
-func (p *proposer) present() int {
-	if len(p.alone) > 0 || p.closing || p.waiting > 0 {
-		return gatherMost
-	}
-	return p.open.commands
+func (p *proposer) present() (commands int, enough bool) {
+	return p.open.commands + len(p.alone), len(p.alone) > 0 || p.closing || p.waiting > 0
 }
 
 // carry sends the next batch.
