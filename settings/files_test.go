@@ -1,26 +1,13 @@
 package settings
 
 import (
-	"os"
 	"strings"
 	"testing"
-	"testing/fstest"
+
+	"mainstem/test/harness"
 
 	"github.com/spf13/cobra"
 )
-
-// inDirWith is a working directory with these files below it.
-func inDirWith(t *testing.T, files map[string]string) {
-	t.Helper()
-	dir, tree := t.TempDir(), fstest.MapFS{}
-	for name, content := range files {
-		tree[name] = &fstest.MapFile{Data: []byte(content), Mode: 0o600}
-	}
-	if err := os.CopyFS(dir, tree); err != nil {
-		t.Fatal(err)
-	}
-	t.Chdir(dir)
-}
 
 func loadAll(t *testing.T, args, environ []string) (Loaded, error) {
 	t.Helper()
@@ -54,7 +41,7 @@ func TestEachLayerWinsOverTheOneBelow(t *testing.T) {
 		{func() { args = append(args, "--addr=127.0.0.1:6") }, "127.0.0.1:6", "--addr"},
 	} {
 		step.add()
-		inDirWith(t, files)
+		harness.InDirWith(t, files)
 		got, err := loadAll(t, args, environ)
 		if err != nil {
 			t.Fatalf("with %s on top: %v", step.source, err)
@@ -66,7 +53,7 @@ func TestEachLayerWinsOverTheOneBelow(t *testing.T) {
 }
 
 func TestAFileSetsEveryKindOfValue(t *testing.T) {
-	inDirWith(t, map[string]string{"own.toml": `
+	harness.InDirWith(t, map[string]string{"own.toml": `
 limits.max_body_bytes = 4096
 limits.max_header_bytes = "128KiB"
 [http]
@@ -136,7 +123,7 @@ func TestWhatIsWrongInFilesIsNamedWithItsPlace(t *testing.T) {
 			[]string{"x (config/default.toml)", "y (config/local.toml)", "none.toml", "DS_QQ", "[validate_config] cluster.node_id"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inDirWith(t, c.files)
+			harness.InDirWith(t, c.files)
 			_, err := loadAll(t, c.args, c.environ)
 			mustName(t, err, c.want...)
 		})
@@ -144,7 +131,7 @@ func TestWhatIsWrongInFilesIsNamedWithItsPlace(t *testing.T) {
 }
 
 func TestAProfileOfOnesOwnIsAFile(t *testing.T) {
-	inDirWith(t, map[string]string{"config/staging.toml": "[limits]\nmax_live_readers = 7\n"})
+	harness.InDirWith(t, map[string]string{"config/staging.toml": "[limits]\nmax_live_readers = 7\n"})
 	got, err := loadAll(t, nil, []string{"DS_PROFILE=staging"})
 	if err != nil || got.Limits.LiveReaders != 7 {
 		t.Fatalf("got %d and %v, want 7", got.Limits.LiveReaders, err)
@@ -152,7 +139,7 @@ func TestAProfileOfOnesOwnIsAFile(t *testing.T) {
 }
 
 func TestProductionNamesItsOrigins(t *testing.T) {
-	inDirWith(t, nil)
+	harness.InDirWith(t, nil)
 	for name, args := range map[string][]string{
 		"named": {"--profile=prod", "--cors-origins=https://a.example", "--auth-keys=k"}, "allowed": {"--profile=prod", "--allow-wildcard-cors=true", "--allow-anonymous=true"},
 	} {

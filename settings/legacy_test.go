@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"mainstem/test/harness"
 )
 
 // A file and an environment of the Rust server work here, and what it calls old
@@ -23,7 +25,7 @@ func TestOlderNamesOfTheRustServerWorkAndAreTold(t *testing.T) {
 		"backend":   {"DS_STORAGE__ACID_BACKEND=file", ModeFileDurable, func(l Loaded) string { return l.Storage.Mode }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inDirWith(t, nil)
+			harness.InDirWith(t, nil)
 			environ := []string{c.variable}
 			if strings.HasPrefix(c.variable, "DS_TLS__") {
 				environ = []string{"DS_TLS__CERT_PATH=/c", "DS_TLS__KEY_PATH=/k", "DS_TRANSPORT__MODE=tls"}
@@ -41,7 +43,7 @@ func TestOlderNamesOfTheRustServerWorkAndAreTold(t *testing.T) {
 			}
 		})
 	}
-	inDirWith(t, map[string]string{"own.toml": "[server]\nport = 8080\n"})
+	harness.InDirWith(t, map[string]string{"own.toml": "[server]\nport = 8080\n"})
 	l, err := loadAll(t, []string{"--config=own.toml"}, nil)
 	if err != nil || l.Server.Addr != "0.0.0.0:8080" || len(l.Notes) != 1 || !strings.HasPrefix(l.Notes[0], "own.toml: server.port is an older name") {
 		t.Fatalf("got %s, %q, %v", l.Server.Addr, l.Notes, err)

@@ -1,9 +1,13 @@
 package settings
 
-import "testing"
+import (
+	"testing"
+
+	"mainstem/test/harness"
+)
 
 func TestGossipRules(t *testing.T) {
-	inDirWith(t, nil)
+	harness.InDirWith(t, nil)
 	for name, c := range map[string]struct {
 		args []string
 		want string
@@ -19,7 +23,7 @@ func TestGossipRules(t *testing.T) {
 }
 
 func TestPeerTLSRules(t *testing.T) {
-	inDirWith(t, nil)
+	harness.InDirWith(t, nil)
 	for name, c := range map[string]struct {
 		args []string
 		want []string
@@ -40,7 +44,7 @@ func TestPeerTLSRules(t *testing.T) {
 }
 
 func TestProxyRules(t *testing.T) {
-	inDirWith(t, nil)
+	harness.InDirWith(t, nil)
 	for name, c := range map[string]struct {
 		args []string
 		want []string
@@ -61,7 +65,7 @@ func TestProxyRules(t *testing.T) {
 }
 
 func TestTransportRules(t *testing.T) {
-	inDirWith(t, nil)
+	harness.InDirWith(t, nil)
 	for name, c := range map[string]struct {
 		args []string
 		want []string

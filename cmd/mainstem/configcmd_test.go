@@ -4,11 +4,12 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"testing/fstest"
+
+	"mainstem/test/harness"
 )
 
 func TestAKeyFileThatCannotBeUsedStopsTheStart(t *testing.T) {
-	inDirWith(t, map[string]string{"short": "0f0f"})
+	harness.InDirWith(t, map[string]string{"short": "0f0f"})
 	for file, want := range map[string]string{
 		"none":  "[join_cluster] --webhooks-key-encryption-key-file: open none: no such file",
 		"short": "[join_cluster] --webhooks-key-encryption-key-file short: ",
@@ -21,7 +22,7 @@ func TestAKeyFileThatCannotBeUsedStopsTheStart(t *testing.T) {
 }
 
 func TestConfigCommandsShowWithoutStarting(t *testing.T) {
-	inDirWith(t, map[string]string{"config/default.toml": "[cluster]\njoin = [\"a:1\", \"b:2\"]\nadmin_token = \"swordfish\"\n"})
+	harness.InDirWith(t, map[string]string{"config/default.toml": "[cluster]\njoin = [\"a:1\", \"b:2\"]\nadmin_token = \"swordfish\"\n"})
 	out, errOut, code := runWith(t, []string{"DS_SERVER__BIND_ADDRESS=127.0.0.1:9"}, "config", "show", "--sources", "--data-dir=d", "--node-id=n")
 	if code != 0 {
 		t.Fatalf("exit %d: %s", code, errOut)
@@ -49,13 +50,13 @@ func TestConfigCommandsShowWithoutStarting(t *testing.T) {
 }
 
 func TestShownSettingsAreAFileThatSaysTheSame(t *testing.T) {
-	inDirWith(t, nil)
+	harness.InDirWith(t, nil)
 	args := []string{"--data-dir=d", "--node-id=n", "--join=a:1,b:2", "--long-poll-timeout=3s", "--max-body-bytes=2MiB"}
 	out, errOut, code := runWith(t, nil, append([]string{"config", "show"}, args...)...)
 	if code != 0 {
 		t.Fatal(errOut)
 	}
-	inDirWith(t, map[string]string{"own.toml": out})
+	harness.InDirWith(t, map[string]string{"own.toml": out})
 	again, errOut, code := runWith(t, nil, "config", "show", "--config=own.toml")
 	if code != 0 || again != out {
 		t.Fatalf("exit %d, %s; got\n%s\nwant\n%s", code, errOut, again, out)
@@ -63,22 +64,9 @@ func TestShownSettingsAreAFileThatSaysTheSame(t *testing.T) {
 }
 
 func TestConfigCheckTellsOlderNames(t *testing.T) {
-	inDirWith(t, nil)
+	harness.InDirWith(t, nil)
 	_, errOut, code := runWith(t, []string{"DS_SERVER__PORT=9"}, "config", "check", "--data-dir=d", "--node-id=n")
 	if code != 0 || !strings.Contains(errOut, "note: DS_SERVER__PORT") {
 		t.Errorf("config check: exit %d, %q", code, errOut)
 	}
-}
-
-// inDirWith is a working directory with these files below it.
-func inDirWith(t *testing.T, files map[string]string) {
-	t.Helper()
-	dir, tree := t.TempDir(), fstest.MapFS{}
-	for name, content := range files {
-		tree[name] = &fstest.MapFile{Data: []byte(content), Mode: 0o600}
-	}
-	if err := os.CopyFS(dir, tree); err != nil {
-		t.Fatal(err)
-	}
-	t.Chdir(dir)
 }
