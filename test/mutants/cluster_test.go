@@ -36,7 +36,7 @@ var ofCluster = []mutant{
 		name:   "every leader takes itself for the quorum",
 		breaks: "a leader that was replaced without knowing it answers with old data",
 		edits: []edit{
-			{"cluster/fence.go", "return s != nil && s.single.Load() && n", "return s != nil && n"},
+			{"cluster/fence.go", "if s == nil || !s.single.Load() {", "if s == nil {"},
 			{"cluster/fence.go", "if err != nil || !s.alone(n.cfg.NodeID) {", "if err != nil {"},
 		},
 		caught: []catcher{inUnit("cluster", "TestFenceFailsOnCutLeader")},
