@@ -132,6 +132,7 @@ type plain struct {
 	writers []*plainWriter
 	stop    chan struct{}
 	wait    sync.WaitGroup
+	gate    sync.RWMutex // held for writing while nobody appends
 	acked   atomic.Int64
 	failed  atomic.Pointer[error]
 	gap     harness.Gap
@@ -180,7 +181,10 @@ func (l *plain) write(w *plainWriter) {
 			return
 		default:
 		}
-		if err := w.append(); err != nil {
+		l.gate.RLock()
+		err := w.append()
+		l.gate.RUnlock()
+		if err != nil {
 			err = fmt.Errorf("writer %d, append %d: %w", w.number, w.acks, err)
 			l.failed.CompareAndSwap(nil, &err)
 			return
@@ -253,6 +257,14 @@ func (l *plain) waitAcks(more int64) {
 		}
 		return nil
 	})
+}
+
+// quietly calls fn while no append is under way; the time counts for no gap.
+func (l *plain) quietly(fn func()) {
+	l.gate.Lock()
+	defer l.gate.Unlock()
+	fn()
+	l.gap.Start()
 }
 
 func (l *plain) finish() {

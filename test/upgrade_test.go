@@ -1,6 +1,7 @@
 package test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -56,7 +57,9 @@ func TestAClusterIsRolledToANewerVersionUnderLoad(t *testing.T) {
 }
 
 // roll replaces the program of one node after the other under plain appends. After
-// each it calls check with how many have been replaced.
+// each, all nodes are given commands of every kind, and their copies have to be equal:
+// what versions do differently shows while they are mixed, and may be gone when they
+// no longer are. Then it calls check with how many have been replaced.
 func roll(t *testing.T, c *harness.Cluster, program string, check func(done int)) {
 	t.Helper()
 	l := startPlain(t, c.URLs())
@@ -67,12 +70,62 @@ func roll(t *testing.T, c *harness.Cluster, program string, check func(done int)
 		n.Start()
 		n.WaitReady()
 		l.waitAcks(acksPerRound)
+		l.quietly(func() {
+			for _, n := range c.Nodes {
+				commandsOfEveryKind(t, n, fmt.Sprintf("kinds/%d/%s", i, n.ID))
+			}
+			c.WaitEqual()
+		})
 		check(i + 1)
 	}
 	l.waitAcks(acksPerRound)
 	l.finish()
 	l.check(c)
 	t.Logf("rolled; longest gap between acknowledgements %v", l.gap.Longest())
+}
+
+// commandsOfEveryKind has a node take, or refuse, what there is to ask for.
+func commandsOfEveryKind(t *testing.T, n *harness.Node, under string) {
+	t.Helper()
+	c := n.Client()
+	defer c.CloseIdle()
+	plain, closes := []string{"Content-Type", text}, []string{"Content-Type", text, "Stream-Closed", "true"}
+	from := harness.StreamPath(under + "/plain")
+	producer := func(seq string) []string {
+		return append(plain[:2:2], "Producer-Id", "p", "Producer-Epoch", "1", "Producer-Seq", seq)
+	}
+	for i, want := range []struct {
+		method, stream string
+		headers        []string
+		body           string
+		status         int
+	}{
+		{"PUT", "/plain", plain, "one", 201},
+		{"POST", "/plain", plain, "two", 204},
+		{"POST", "/plain", producer("0"), "three", 200},
+		{"POST", "/plain", producer("1"), strings.Repeat("four ", 20_000), 200},
+		{"POST", "/plain", producer("1"), "four", 204},
+		{"POST", "/plain", producer("3"), "six", 409},
+		{"POST", "/plain", append(plain[:2:2], "Stream-Seq", "a"), "five", 204},
+		{"POST", "/plain", append(plain[:2:2], "Stream-Seq", "a"), "five", 409},
+		{"PUT", "/lives", append(plain[:2:2], "Stream-TTL", "3600"), "", 201},
+		{"POST", "/lives", plain, "longer", 204},
+		{"PUT", "/json", []string{"Content-Type", "application/json"}, "[1,2]", 201},
+		{"POST", "/json", []string{"Content-Type", "application/json"}, "[3,[4]]", 204},
+		{"PUT", "/fork", []string{"Stream-Forked-From", from}, "", 201},
+		{"POST", "/fork", plain, "of its own", 204},
+		{"DELETE", "/plain", nil, "", 204},
+		{"PUT", "/again", plain, "x", 201},
+		{"DELETE", "/again", nil, "", 204},
+		{"PUT", "/again", plain, "y", 201},
+		{"POST", "/again", closes, "end", 204},
+		{"POST", "/again", plain, "late", 409},
+	} {
+		a, err := c.Do(context.Background(), want.method, harness.StreamPath(under+want.stream), harness.Headers(want.headers...), strings.NewReader(want.body))
+		if err != nil || a.Status != want.status {
+			t.Fatalf("request %d, %s %s through %s: %s, %v; want %d", i, want.method, under+want.stream, n.ID, a, err, want.status)
+		}
+	}
 }
 
 func createGuarded(t *testing.T, n *harness.Node) {
