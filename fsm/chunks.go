@@ -121,12 +121,8 @@ func (m *Machine) gatherKept(v *view, chunk stream.Chunk, pos uint64, limit int)
 		return chunk, nil
 	}
 	chunk, err := m.gather(v, chunk, pos, limit)
-	switch {
-	case err != nil || chunk.Next == chunk.Tail:
-	case again:
+	if err == nil && again && chunk.Next != chunk.Tail {
 		m.chunks.keep(key, chunk.Body, chunk.Next.Pos)
-	default:
-		m.readAhead(s, chunk.Next.Pos, limit)
 	}
 	return chunk, err
 }

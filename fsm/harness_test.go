@@ -28,12 +28,8 @@ type node struct {
 const epoch stream.Time = 1_700_000_000_000
 
 func openNode(t testing.TB, fs vfs.FS, cfg fsm.Config) *node {
-	return openNodeCaching(t, fs, cfg, 1<<20)
-}
-
-func openNodeCaching(t testing.TB, fs vfs.FS, cfg fsm.Config, cache int64) *node {
 	t.Helper()
-	engine, err := storage.Open(storage.Config{Dir: "copy", FS: fs, CacheBytes: cache, MemTableBytes: 1 << 20})
+	engine, err := storage.Open(storage.Config{Dir: "copy", FS: fs, CacheBytes: 1 << 20, MemTableBytes: 1 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,8 +49,7 @@ type Machine struct {
 	damaged   func(error)
 	log       *slog.Logger
 	chunks    *chunks
-	ahead     chan struct{} // holds one for each readAhead under way
-	buffers   sync.Pool     // of *[]byte, for bodies of chunks
+	buffers   sync.Pool // of *[]byte, for bodies of chunks
 
 	mu  sync.Mutex // guards txn: raft's goroutine against Persist and Restore
 	txn *txn
@@ -87,7 +86,6 @@ func New(engine *storage.Engine, cfg Config) (*Machine, error) {
 		registry:  newRegistry(),
 		heads:     newHeads(engine, cfg.CachedStreams, cfg.TailBytes),
 		chunks:    newChunks(max(cfg.ChunkBytes, 0)),
-		ahead:     make(chan struct{}, aheadMost),
 		applied:   newApplied(engine.Globals().Applied),
 		committed: cfg.Committed,
 		marked:    cfg.Marked,
