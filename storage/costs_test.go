@@ -174,6 +174,53 @@ func TestCopyCostsNoFsyncAndFewBytes(t *testing.T) {
 	}
 }
 
+// A flush makes tables of neighbouring streams, so that a compaction of some leaves the
+// others alone.
+func TestTheTablesOfAFlushAreNarrow(t *testing.T) {
+	cfg := testConfig(vfs.NewMem())
+	cfg.MemTableBytes = 4 * memTableSearched
+	e, err := Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	const streams, flushes = 8, 6
+	value, seen := noise(64<<10), map[string]bool{}
+	b, applied, wide := e.NewBatch(), uint64(0), 0
+	for flush := range flushes {
+		for n := range uint64(16) {
+			applied++
+			for s := range uint64(streams) {
+				b.PutRecord(s, applied<<16, value)
+			}
+			if err := e.Commit(b, Globals{Applied: applied, Now: stream.Time(n)}); err != nil {
+				t.Fatal(err)
+			}
+			b.Reset()
+		}
+		if err := e.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		levels, err := e.current.Load().db.SSTables()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, table := range levels[0] {
+			name, last := table.BackingSSTNum.String(), byte(streams-1)
+			if k := table.Largest.UserKey; k[0] == prefixData {
+				last = k[8]
+			}
+			if k := table.Smallest.UserKey; !seen[name] && flush > 0 && k[0] == prefixData && last-k[8] >= streams/2 {
+				wide++
+			}
+			seen[name] = true
+		}
+	}
+	if wide > 1 {
+		t.Fatalf("of %d tables of %d flushes %d span half of the streams, want the first flush's at most", len(seen), flushes, wide)
+	}
+}
+
 // However much memory there is, it is held in tables of a size that is searched
 // quickly.
 func TestMemoryForWritesIsHeldInSmallTables(t *testing.T) {

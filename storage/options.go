@@ -12,13 +12,15 @@ import (
 
 const (
 	blockBytes       = 32 << 10 // catch-up reads are long; gets are few and cached
-	tableBytesL0     = 32 << 20
-	baseLevelBytes   = 256 << 20
+	tableBytesL0     = 4 << 20
+	tableBytesBase   = 8 << 20 // of the first level below; of each after it twice as much
+	splitFlushAt     = 384 << 10
+	baseLevelBytes   = 128 << 20 // about as much as comes down to it at once
 	bloomBitsPerKey  = 10
 	memTablesMax     = 4       // of Config.MemTableBytes
 	memTableSearched = 8 << 20 // of one table: what is added is searched for its place
 	memTablesMost    = 64      // that a read may have to look into
-	l0Compaction     = 16
+	l0Compaction     = 32      // half as many flushes, of one place in the key space
 	l0StopWrites     = 96
 	openTablesMax    = 4096
 	compactionsLeast = 1
@@ -31,8 +33,8 @@ const (
 const copyFormat = pebble.FormatValueSeparation
 
 // options returns pebble's options. The write-ahead log is off: the raft log is
-// that. File systems are compared by pebble, so that ours is a pointer. Values stay in the tables (no value separation): many tiny streams are
-// the common case.
+// that. File systems are compared by pebble, so that ours is a pointer. Values stay
+// in the tables (no value separation): many tiny streams are the common case.
 func (e *Engine) options() *pebble.Options {
 	table, tables := memTables(e.cfg.MemTableBytes)
 	o := &pebble.Options{
@@ -66,7 +68,11 @@ func (e *Engine) options() *pebble.Options {
 		},
 		CompactionConcurrencyRange: func() (int, int) { return compactionsLeast, compactionsMost },
 	}
-	o.TargetFileSizes[0] = tableBytesL0
+	// Appends go to the ends of streams, so that of what lies below a flush only those
+	// ends change. A table that spans many streams cannot be merged without all that
+	// lies between its first and last; narrow ones leave the rest where it is.
+	o.TargetFileSizes[0], o.TargetFileSizes[1] = tableBytesL0, tableBytesBase
+	o.FlushSplitBytes = splitFlushAt
 	for i := range o.Levels {
 		o.Levels[i].BlockSize = blockBytes
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBitsPerKey)

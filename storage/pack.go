@@ -18,9 +18,10 @@ const (
 )
 
 // packer makes the data of entries smaller on its way to disk. A log is written at
-// the speed of the disk, while an entry waits for it: at some 1.5 GB/s, and ten
-// times that for what cannot be packed, it saves more time than it takes, and each
-// byte less is copied and checksummed twice less. It is used by one goroutine.
+// the speed of the disk, while an entry waits for it. Text that was never seen before
+// is packed at some 500 MB/s, which on a disk of 200 takes about as long as it saves;
+// what repeats itself, and what cannot be packed, goes several times as fast. It is
+// used by one goroutine.
 type packer struct{ buf []byte }
 
 func mayPack(l *raft.Log) bool { return len(l.Data) >= packLeast }
