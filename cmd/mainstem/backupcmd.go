@@ -19,6 +19,7 @@ import (
 
 	"mainstem/backup"
 	"mainstem/objects"
+	"mainstem/operator"
 	"mainstem/phase"
 	"mainstem/settings"
 	"mainstem/storage"
@@ -37,7 +38,7 @@ type backuper struct {
 
 func backupCommand(in invocation) *cobra.Command {
 	b := &backuper{
-		asker:  asker{token: settings.Variable(in.environ, adminTokenName), out: in.stdout},
+		asker:  asker{token: settings.Variable(in.environ, operator.TokenVariable), out: in.stdout},
 		places: objects.Config{Stdin: in.stdin, Stdout: in.stdout, AzureConnection: settings.Variable(in.environ, objects.AzureVariable)},
 		bars:   &streamer{notes: in.stderr},
 	}
@@ -93,7 +94,7 @@ func (b *backuper) create(ctx context.Context, where string) (err error) {
 	if err != nil {
 		return err
 	}
-	if _, err := b.ask(ctx, http.MethodPost, backupDonePath, body); err != nil {
+	if _, err := b.ask(ctx, http.MethodPost, operator.BackupDonePath, body); err != nil {
 		b.note(fmt.Sprintf("the backup is complete, but the node could not take note of it: %v", err))
 	}
 	if where == "-" {
@@ -137,13 +138,13 @@ func (b *backuper) say(v any, sentence string, args ...any) error {
 func (b *backuper) Open(ctx context.Context, base backup.Ask) (io.ReadCloser, error) {
 	q := url.Values{}
 	if base.ClusterID != "" {
-		q.Set(paramBaseCluster, base.ClusterID)
-		q.Set(paramBaseIndex, strconv.FormatUint(base.Index, 10))
+		q.Set(operator.ParamBaseCluster, base.ClusterID)
+		q.Set(operator.ParamBaseIndex, strconv.FormatUint(base.Index, 10))
 	}
 	if b.local {
-		q.Set(paramLocal, "true")
+		q.Set(operator.ParamLocal, "true")
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimRight(b.url, "/")+backupPath+"?"+q.Encode(), bytes.NewReader(base.Held))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimRight(b.url, "/")+operator.BackupPath+"?"+q.Encode(), bytes.NewReader(base.Held))
 	if err != nil {
 		return nil, fmt.Errorf("--url %s: %w", b.url, err)
 	}

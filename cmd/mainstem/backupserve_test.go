@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"mainstem/backup"
+	"mainstem/operator"
 	"mainstem/storage"
 	"mainstem/stream"
 )
@@ -59,14 +60,14 @@ func post(mux *http.ServeMux, target, body string, token string) *httptest.Respo
 
 func TestBackupsAreTheOperatorsAlone(t *testing.T) {
 	_, mux := servedBackups(t, storage.Dir(t.TempDir()))
-	for _, path := range []string{backupPath, backupDonePath} {
+	for _, path := range []string{operator.BackupPath, operator.BackupDonePath} {
 		for _, token := range []string{"", "wrong"} {
 			if w := post(mux, path, "", token); w.Code != http.StatusForbidden || strings.Contains(w.Body.String(), "state") {
 				t.Fatalf("%s with token %q: got %d %s", path, token, w.Code, w.Body)
 			}
 		}
 	}
-	if w := post(mux, backupPath, "", "secret"); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "state") {
+	if w := post(mux, operator.BackupPath, "", "secret"); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "state") {
 		t.Fatalf("got %d %q", w.Code, w.Body)
 	}
 }
@@ -93,7 +94,7 @@ func TestABackupIsRefusedWithAReason(t *testing.T) {
 			if c.change != nil {
 				c.change(b)
 			}
-			w := post(mux, backupPath+c.query, "", "secret")
+			w := post(mux, operator.BackupPath+c.query, "", "secret")
 			if w.Code != c.status || !strings.Contains(w.Body.String(), c.reason) {
 				t.Fatalf("got %d %s, want %d %s", w.Code, w.Body, c.status, c.reason)
 			}
@@ -103,7 +104,7 @@ func TestABackupIsRefusedWithAReason(t *testing.T) {
 
 func TestABackupWithATableTooLargeIsRefused(t *testing.T) {
 	_, mux := servedBackups(t, storage.Dir(t.TempDir()))
-	w := post(mux, backupPath+"?base_cluster=c1&base_index=7", strings.Repeat("x", backup.BaseBytesMax+1), "secret")
+	w := post(mux, operator.BackupPath+"?base_cluster=c1&base_index=7", strings.Repeat("x", backup.BaseBytesMax+1), "secret")
 	if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "full backup") {
 		t.Fatalf("got %d %s", w.Code, w.Body)
 	}
@@ -119,7 +120,7 @@ func TestAStoppingNodeBreaksABackupOff(t *testing.T) {
 		return ctx.Err()
 	}
 	answered := make(chan int)
-	go func() { answered <- post(mux, backupPath, "", "secret").Code }()
+	go func() { answered <- post(mux, operator.BackupPath, "", "secret").Code }()
 	<-entered
 	b.stop()
 	b.stop()
@@ -139,11 +140,11 @@ func TestTheLastBackupSurvivesARestart(t *testing.T) {
 		return fmt.Sprintf(`{"id":"b1","index":7,"taken_at":%q}`, at.Format(time.RFC3339Nano))
 	}
 	for name, body := range map[string]string{"nothing": "", "no id": `{"index":3}`, "the future": note(time.Now().Add(time.Hour))} {
-		if w := post(mux, backupDonePath, body, "secret"); w.Code != http.StatusBadRequest {
+		if w := post(mux, operator.BackupDonePath, body, "secret"); w.Code != http.StatusBadRequest {
 			t.Fatalf("%s: got %d %s", name, w.Code, w.Body)
 		}
 	}
-	if w := post(mux, backupDonePath, note(taken), "secret"); w.Code != http.StatusOK {
+	if w := post(mux, operator.BackupDonePath, note(taken), "secret"); w.Code != http.StatusOK {
 		t.Fatalf("got %d %s", w.Code, w.Body)
 	}
 	again := &backups{fs: vfs.Default, dir: dir}

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mainstem/doctor"
+	"mainstem/operator"
 	"mainstem/phase"
 	"mainstem/settings"
 )
@@ -70,12 +71,12 @@ type missingFile struct {
 
 func debugCommand(in invocation) *cobra.Command {
 	cmd := &cobra.Command{Use: "debug", Short: "Gather what helps to find out what is wrong"}
-	b := &bundler{examiner: examiner{token: settings.Variable(in.environ, adminTokenName)}, out: in.stdout, notes: in.stderr, now: time.Now}
+	b := &bundler{examiner: examiner{token: settings.Variable(in.environ, operator.TokenVariable)}, out: in.stdout, notes: in.stderr, now: time.Now}
 	bundle := &cobra.Command{
 		Use: "bundle", Short: "Write what all members tell of themselves into one file to send to somebody who helps", Args: noArgs,
 		Long: "Write status, health, metrics, the last lines of the log, settings without secrets, and profiles of all members into a .tar.gz, with what\n" +
 			"the doctor finds. No stream's content is in it. A member that does not answer is named in manifest.json and holds nothing up. Profiles are\n" +
-			"there where --url names the operators' ports (server.admin_address); settings and logs where the token in " + adminTokenName + " lets, or on the node's machine.",
+			"there where --url names the operators' ports (server.admin_address); settings and logs where the token in " + operator.TokenVariable + " lets, or on the node's machine.",
 		Example: "  mainstem debug bundle --url http://10.0.0.1:9437,http://10.0.0.2:9437,http://10.0.0.3:9437 -o bundle.tar.gz",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return b.run(cmd.Context()) },
 	}
@@ -122,7 +123,7 @@ func (b *bundler) write(ctx context.Context, to io.Writer) error {
 	z := gzip.NewWriter(to)
 	p := &packer{tar: tar.NewWriter(z), at: b.now().UTC()}
 	b.note("asking the members")
-	x := doctor.Examination{At: b.now(), Members: b.examine(ctx), TokenVariable: adminTokenName}
+	x := doctor.Examination{At: b.now(), Members: b.examine(ctx), TokenVariable: operator.TokenVariable}
 	all := x.Findings()
 	if _, err := p.addJSON("doctor.json", map[string]any{"level": doctor.Worst(all), "findings": all}); err != nil {
 		return err
@@ -153,20 +154,20 @@ type page struct {
 
 func (b *bundler) pages() []page {
 	pages := []page{
-		{name: "status.json", path: statusPath},
-		{name: "startupz.txt", path: "/startupz", any: true},
-		{name: "readyz.txt", path: "/readyz?verbose", any: true},
-		{name: "healthz.txt", path: "/healthz?cluster&verbose", any: true},
-		{name: "metrics.txt", path: metricsPath},
-		{name: "config.json", path: configPath},
-		{name: "log.ndjson", path: recentLogPath},
-		{name: "profiles/goroutine.txt", path: profilesPath + "goroutine?debug=1"},
-		{name: "profiles/heap.pb.gz", path: profilesPath + "heap"},
-		{name: "profiles/allocs.pb.gz", path: profilesPath + "allocs"},
+		{name: "status.json", path: operator.StatusPath},
+		{name: "startupz.txt", path: operator.StartPath, any: true},
+		{name: "readyz.txt", path: operator.ReadyPath + "?verbose", any: true},
+		{name: "healthz.txt", path: operator.HealthPath + "?cluster&verbose", any: true},
+		{name: "metrics.txt", path: operator.MetricsPath},
+		{name: "config.json", path: operator.ConfigPath},
+		{name: "log.ndjson", path: operator.LogPath},
+		{name: "profiles/goroutine.txt", path: operator.ProfilesPath + "goroutine?debug=1"},
+		{name: "profiles/heap.pb.gz", path: operator.ProfilesPath + "heap"},
+		{name: "profiles/allocs.pb.gz", path: operator.ProfilesPath + "allocs"},
 	}
 	if b.profile > 0 {
 		seconds := max(1, int(b.profile.Seconds()))
-		pages = append(pages, page{name: "profiles/cpu.pb.gz", path: profilesPath + "profile?seconds=" + strconv.Itoa(seconds), within: b.profile + profileGrace})
+		pages = append(pages, page{name: "profiles/cpu.pb.gz", path: operator.ProfilesPath + "profile?seconds=" + strconv.Itoa(seconds), within: b.profile + profileGrace})
 	}
 	return pages
 }

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"mainstem/cluster"
-	"mainstem/settings"
+	"mainstem/operator"
 )
 
 // freeAddresses returns addresses of ports that were free a moment ago.
@@ -28,7 +28,7 @@ func freeAddresses(t *testing.T, n int) (addrs []string) {
 
 func statusOf(t *testing.T, addr string) (st cluster.Status) {
 	t.Helper()
-	body, err := (&asker{url: "http://" + addr}).ask(context.Background(), http.MethodGet, statusPath, nil)
+	body, err := (&asker{url: "http://" + addr}).ask(context.Background(), http.MethodGet, operator.StatusPath, nil)
 	if err != nil {
 		return st
 	}
@@ -70,7 +70,7 @@ func TestThreeNodesFormOneClusterAndServeAnywhere(t *testing.T) {
 	eventually(t, "equal copies", func() bool {
 		sums = sums[:0]
 		for _, addr := range clients {
-			code, body := get(t, "http://"+addr+settings.ChecksumPath)
+			code, body := get(t, "http://"+addr+operator.ChecksumPath)
 			if code != http.StatusOK {
 				t.Fatalf("checksum: got %d %q", code, body)
 			}

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mainstem/cluster"
+	"mainstem/operator"
 	"mainstem/phase"
 	"mainstem/settings"
 )
@@ -22,7 +23,6 @@ const (
 	askTimeout     = 15 * time.Second // above what a node takes for a change
 	answerBytesMax = 1 << 20
 	defaultNodeURL = "http://127.0.0.1:4437"
-	adminTokenName = "DS_CLUSTER__ADMIN_TOKEN"
 )
 
 // asker is a small client of one running node.
@@ -35,11 +35,11 @@ type asker struct {
 
 // clusterCommand asks a running node about its cluster, or to change it.
 func clusterCommand(in invocation) *cobra.Command {
-	a := &asker{token: settings.Variable(in.environ, adminTokenName), out: in.stdout}
+	a := &asker{token: settings.Variable(in.environ, operator.TokenVariable), out: in.stdout}
 	cmd := &cobra.Command{
 		Use: "cluster", Short: "Ask a running node about its cluster, or to change it",
 		Long: "Ask a running node about its cluster, or to change it. Any node takes the call, and the leader carries it out.\n" +
-			"Changes are taken from the machine that the node runs on, or with the token in " + adminTokenName + ".",
+			"Changes are taken from the machine that the node runs on, or with the token in " + operator.TokenVariable + ".",
 	}
 	node := settings.Variable(in.environ, settings.URLName)
 	if node == "" {
@@ -54,16 +54,16 @@ func clusterCommand(in invocation) *cobra.Command {
 			RunE: func(cmd *cobra.Command, _ []string) error { return a.members(cmd.Context()) }},
 		&cobra.Command{Use: "join GOSSIP_ADDRESS", Short: "Make a node that is no member yet join the cluster of a node at that address", Args: words(1, 1),
 			RunE: func(cmd *cobra.Command, args []string) error {
-				return a.change(cmd.Context(), http.MethodPost, joinPath, change{Address: args[0]}, "joined")
+				return a.change(cmd.Context(), http.MethodPost, operator.JoinPath, operator.Change{Address: args[0]}, "joined")
 			}},
 		&cobra.Command{Use: "remove NODE", Short: "Remove a member for good; it does not come back with its old data", Args: words(1, 1),
 			RunE: func(cmd *cobra.Command, args []string) error {
-				return a.change(cmd.Context(), http.MethodDelete, membersPath+"/"+url.PathEscape(args[0]), change{}, "removed "+args[0])
+				return a.change(cmd.Context(), http.MethodDelete, operator.MembersPath+"/"+url.PathEscape(args[0]), operator.Change{}, "removed "+args[0])
 			}},
 		scaleDownCommand(a),
 		&cobra.Command{Use: "transfer-leader [NODE]", Short: "Make another voter lead", Args: words(0, 1),
 			RunE: func(cmd *cobra.Command, args []string) error {
-				return a.change(cmd.Context(), http.MethodPost, transferPath, change{To: strings.Join(args, "")}, "leadership handed over")
+				return a.change(cmd.Context(), http.MethodPost, operator.TransferPath, operator.Change{To: strings.Join(args, "")}, "leadership handed over")
 			}},
 	)
 	return cmd
@@ -81,12 +81,12 @@ func words(least, most int) cobra.PositionalArgs {
 
 func (a *asker) status(ctx context.Context) error {
 	var st cluster.Status
-	return a.show(ctx, statusPath, &st, func() error { return printStatus(a.out, st) })
+	return a.show(ctx, operator.StatusPath, &st, func() error { return printStatus(a.out, st) })
 }
 
 func (a *asker) members(ctx context.Context) error {
 	var members []cluster.Member
-	return a.show(ctx, membersPath, &members, func() error { return printMembers(a.out, members) })
+	return a.show(ctx, operator.MembersPath, &members, func() error { return printMembers(a.out, members) })
 }
 
 // show prints what a node answered, as it is or by print.
@@ -105,7 +105,7 @@ func (a *asker) show(ctx context.Context, path string, into any, print func() er
 	return print()
 }
 
-func (a *asker) change(ctx context.Context, method, path string, q change, done string) error {
+func (a *asker) change(ctx context.Context, method, path string, q operator.Change, done string) error {
 	body, err := json.Marshal(q)
 	if err != nil {
 		return fmt.Errorf("encode the request: %w", err)

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mainstem/doctor"
+	"mainstem/operator"
 	"mainstem/phase"
 	"mainstem/settings"
 	"mainstem/storage"
@@ -29,11 +30,11 @@ type consultation struct {
 }
 
 func doctorCommand(in invocation) *cobra.Command {
-	d := &consultation{examiner: examiner{token: settings.Variable(in.environ, adminTokenName)}, out: in.stdout}
+	d := &consultation{examiner: examiner{token: settings.Variable(in.environ, operator.TokenVariable)}, out: in.stdout}
 	cmd := &cobra.Command{
 		Use: "doctor", Short: "Look at all members of a cluster, and say what is wrong and what to do", Args: noArgs,
 		Long: "Look at all members of a cluster and say what is wrong, why it matters and what to do. The nodes named by --url are asked, and then the\n" +
-			"members that they know. A node tells its settings on its own machine, or to who has the token in " + adminTokenName + ".\n" +
+			"members that they know. A node tells its settings on its own machine, or to who has the token in " + operator.TokenVariable + ".\n" +
 			"Exit code 0 if all is well, 1 if something was found or the cluster could not be asked.",
 		Example: "  mainstem doctor --url http://10.0.0.1:4437\n  mainstem doctor --url http://10.0.0.1:9437,http://10.0.0.2:9437 --data-dir /var/lib/mainstem --json",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return d.run(cmd.Context()) },
@@ -72,7 +73,7 @@ func (d *consultation) run(ctx context.Context) error {
 	if err := d.named(); err != nil {
 		return err
 	}
-	x := doctor.Examination{At: time.Now(), Members: d.examine(ctx), TokenVariable: adminTokenName}
+	x := doctor.Examination{At: time.Now(), Members: d.examine(ctx), TokenVariable: operator.TokenVariable}
 	for _, path := range d.dirs {
 		x.Dirs = append(x.Dirs, examineDir(ctx, path))
 	}

@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"mainstem/doctor"
+	"mainstem/operator"
 )
 
 // askMain runs one command line to its end.
@@ -70,7 +71,7 @@ func TestTheDoctorAndABundleOfThreeNodes(t *testing.T) {
 	}
 	ports := freeAddresses(t, 12)
 	clients, peers, gossip, admins := ports[:3], ports[3:6], ports[6:9], ports[9:]
-	environ := []string{adminTokenName + "=" + diagToken, "DS_AUTH__SIGNED_URL__SECRET=" + diagSecret}
+	environ := []string{operator.TokenVariable + "=" + diagToken, "DS_AUTH__SIGNED_URL__SECRET=" + diagSecret}
 	var nodes []*process
 	for i, id := range []string{"a", "b", "c"} {
 		expect := "2"
@@ -84,7 +85,7 @@ func TestTheDoctorAndABundleOfThreeNodes(t *testing.T) {
 	for _, addr := range clients {
 		eventually(t, addr+" ready", func() bool { code, _ := get(t, "http://"+addr+"/readyz"); return code == http.StatusOK })
 	}
-	token := []string{adminTokenName + "=" + diagToken}
+	token := []string{operator.TokenVariable + "=" + diagToken}
 	urls := strings.Join(admins, ",")
 	eventually(t, "all are well", func() bool {
 		code, out, _ := askMain(t, token, "doctor", "--json", "--url", urls, "--fail-on", "bad")

@@ -17,13 +17,13 @@ import (
 
 	"mainstem/cluster"
 	"mainstem/doctor"
+	"mainstem/operator"
 )
 
 const (
 	examineTimeout  = 5 * time.Second // of one answer
 	examineBytesMax = 32 << 20        // of one answer
 	examineAtOnce   = 8               // members
-	metricsPath     = "/metrics"
 )
 
 // examiner asks all members of a cluster how they are.
@@ -180,7 +180,7 @@ func (x examiner) askOne(ctx context.Context, address, id string) doctor.Member 
 		e.Err = errors.New("no member that answers knows its address")
 		return e
 	}
-	body, err := x.fetch(ctx, address, statusPath, examineTimeout)
+	body, err := x.fetch(ctx, address, operator.StatusPath, examineTimeout)
 	if err == nil {
 		err = json.Unmarshal(body, &e.Status)
 	}
@@ -197,11 +197,11 @@ func (x examiner) askOne(ctx context.Context, address, id string) doctor.Member 
 		return e
 	}
 	e.ID = e.Status.NodeID
-	if body, err := x.fetch(ctx, address, metricsPath, examineTimeout); err == nil {
+	if body, err := x.fetch(ctx, address, operator.MetricsPath, examineTimeout); err == nil {
 		e.Metrics = doctor.ParseMetrics(body)
 	}
-	var c servedConfig
-	if body, e.SettingsErr = x.fetch(ctx, address, configPath, examineTimeout); e.SettingsErr == nil {
+	var c operator.Config
+	if body, e.SettingsErr = x.fetch(ctx, address, operator.ConfigPath, examineTimeout); e.SettingsErr == nil {
 		e.SettingsErr = json.Unmarshal(body, &c)
 	}
 	if e.SettingsErr == nil {

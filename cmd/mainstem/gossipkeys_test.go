@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"mainstem/cluster"
+	"mainstem/operator"
 )
 
 func inBase64(b byte) string {
@@ -98,7 +99,7 @@ func TestKeysAreChangedByOperatorsAlone(t *testing.T) {
 		"no JSON":         {"127.0.0.1:5", inBase64('a'), http.StatusBadRequest},
 		"a program here":  {"127.0.0.1:5", `{"do":"use","fingerprint":"01"}`, http.StatusOK},
 	} {
-		r := httptest.NewRequest("POST", keyringPath, strings.NewReader(c.body))
+		r := httptest.NewRequest("POST", operator.KeyringPath, strings.NewReader(c.body))
 		r.RemoteAddr = c.remote
 		w := httptest.NewRecorder()
 		mux.ServeHTTP(w, r)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mainstem/operator"
 	"mainstem/settings"
 )
 
@@ -24,9 +25,9 @@ func healthCommand(in invocation) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "health", Short: "Ask a node whether it is alive, or ready; exit 0 if it is", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			path := "/livez"
+			path := operator.LivePath
 			if ready {
-				path = "/readyz"
+				path = operator.ReadyPath
 			}
 			return askHealth(cmd.Context(), in.stdout, strings.TrimSuffix(url, "/")+path)
 		},

@@ -17,10 +17,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"mainstem/cluster"
+	"mainstem/operator"
 )
-
-// keyringPath lists the keys of gossip by their fingerprints, and changes them.
-const keyringPath = "/v1/cluster/keyring"
 
 // keyChanger is what operators change about the keys of gossip.
 type keyChanger interface {
@@ -28,8 +26,9 @@ type keyChanger interface {
 	ChangeKeys(ctx context.Context, c cluster.KeyChange) error
 }
 
+// serveKeyring lists the keys of gossip by their fingerprints, and changes them.
 func serveKeyring(mux *http.ServeMux, k keyChanger, mayChange func(*http.Request) string) {
-	mux.HandleFunc("GET "+keyringPath, func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("GET "+operator.KeyringPath, func(w http.ResponseWriter, r *http.Request) {
 		list, err := k.Keyrings(r.Context())
 		if err != nil {
 			answerChange(w, r, err)
@@ -37,7 +36,7 @@ func serveKeyring(mux *http.ServeMux, k keyChanger, mayChange func(*http.Request
 		}
 		writeJSON(w, http.StatusOK, list)
 	})
-	mux.HandleFunc("POST "+keyringPath, func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("POST "+operator.KeyringPath, func(w http.ResponseWriter, r *http.Request) {
 		if why := mayChange(r); why != "" {
 			problemJSON(w, r, http.StatusForbidden, "FORBIDDEN", "NOT_AN_OPERATOR", why)
 			return
@@ -76,7 +75,7 @@ func keyringCommand(a *asker, in invocation) *cobra.Command {
 		&cobra.Command{Use: "list", Short: "Show which member has which keys; the first of each encrypts", Args: noArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error {
 				var list []cluster.NodeKeys
-				return a.show(cmd.Context(), keyringPath, &list, func() error { return printKeys(a.out, list) })
+				return a.show(cmd.Context(), operator.KeyringPath, &list, func() error { return printKeys(a.out, list) })
 			}},
 		&cobra.Command{Use: "generate", Short: "Make a key, for the file of cluster.gossip_key_path and for add", Args: noArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error {
@@ -127,7 +126,7 @@ func (a *asker) changeKeys(ctx context.Context, c cluster.KeyChange, done string
 	if err != nil {
 		return errors.New("the request could not be written as JSON")
 	}
-	answer, err := a.ask(ctx, http.MethodPost, keyringPath, body)
+	answer, err := a.ask(ctx, http.MethodPost, operator.KeyringPath, body)
 	if err != nil {
 		return err
 	}

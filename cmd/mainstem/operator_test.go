@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"mainstem/cluster"
+	"mainstem/operator"
 )
 
 // operatedFake notes what it is asked to change.
@@ -51,7 +52,7 @@ func TestWhoMayChangeTheCluster(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := &operatedFake{}
-			r := httptest.NewRequest("DELETE", membersPath+"/n3", nil)
+			r := httptest.NewRequest("DELETE", operator.MembersPath+"/n3", nil)
 			r.RemoteAddr = c.remote
 			for i := 0; i < len(c.header); i += 2 {
 				r.Header.Set(c.header[i], c.header[i+1])

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"mainstem/settings"
+	"mainstem/operator"
 )
 
 // readyWithin bounds every wait of these tests, on a slow machine too.
@@ -315,7 +315,7 @@ func TestANodeShowsItsHealthAndItsNumbers(t *testing.T) {
 	_, base := dev(t)
 	mustDo(t, http.MethodPut, base+"/counted", "text/plain", "one", http.StatusCreated)
 	origin := strings.TrimSuffix(base, "/v1/stream")
-	for _, path := range []string{"/livez", "/readyz", "/healthz", statusPath, settings.ChecksumPath} {
+	for _, path := range []string{operator.LivePath, operator.ReadyPath, operator.HealthPath, operator.StatusPath, operator.ChecksumPath} {
 		if code, body := get(t, origin+path); code != http.StatusOK {
 			t.Errorf("%s: got %d %q, want 200", path, code, body)
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mainstem/cluster"
+	"mainstem/operator"
 	"mainstem/phase"
 )
 
@@ -69,7 +70,7 @@ func (a *asker) scaleDown(ctx context.Context, s scaleDown) error {
 			return err
 		}
 		if err == nil {
-			err = a.change(ctx, http.MethodDelete, membersPath+"/"+url.PathEscape(above[0]), change{}, "removed "+above[0])
+			err = a.change(ctx, http.MethodDelete, operator.MembersPath+"/"+url.PathEscape(above[0]), operator.Change{}, "removed "+above[0])
 		}
 		if err == nil {
 			refusals = 0
@@ -94,7 +95,7 @@ func (a *asker) scaleDown(ctx context.Context, s scaleDown) error {
 
 // above lists the members to remove, the highest number first.
 func (a *asker) above(ctx context.Context, s scaleDown) ([]string, error) {
-	body, err := a.ask(ctx, http.MethodGet, membersPath, nil)
+	body, err := a.ask(ctx, http.MethodGet, operator.MembersPath, nil)
 	if err != nil {
 		return nil, err
 	}

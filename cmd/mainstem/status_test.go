@@ -6,6 +6,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"mainstem/operator"
 )
 
 func TestClusterStatusShowsWhatANodeAnswers(t *testing.T) {
@@ -13,7 +15,7 @@ func TestClusterStatusShowsWhatANodeAnswers(t *testing.T) {
 		`{"node_id":"a","peer_addr":"h1:4438","http_addr":"h1:4437","version":"v1","voter":true,"leader":true,"reachable":true,"applied":42},` +
 		`{"node_id":"d","peer_addr":"h4:4438","http_addr":"h4:4437","version":"v1","voter":false,"reachable":false,"applied":40,"lag":2,"disk":{"level":"full","free_bytes":20,"total_bytes":1000}}]}`
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != statusPath {
+		if r.URL.Path != operator.StatusPath {
 			w.WriteHeader(http.StatusNotFound)
 			return
 		}

@@ -12,12 +12,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mainstem/operator"
 	"mainstem/settings"
 )
 
 // subscriptionsCommand asks a running node about subscriptions.
 func subscriptionsCommand(in invocation) *cobra.Command {
-	a := &asker{token: settings.Variable(in.environ, adminTokenName), out: in.stdout}
+	a := &asker{token: settings.Variable(in.environ, operator.TokenVariable), out: in.stdout}
 	base := "/v1/stream"
 	cmd := &cobra.Command{
 		Use: "subscriptions", Short: "Ask a running node about subscriptions, or delete one",
@@ -47,7 +48,7 @@ func subscriptionsCommand(in invocation) *cobra.Command {
 			}},
 		&cobra.Command{Use: "rotate-key", Short: "Sign webhooks with a new key; the old one is published for another day", Args: noArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error {
-				return a.change(cmd.Context(), http.MethodPost, rotatePath, change{}, "rotated")
+				return a.change(cmd.Context(), http.MethodPost, operator.RotateKeyPath, operator.Change{}, "rotated")
 			}},
 	)
 	return cmd
