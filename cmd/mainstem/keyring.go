@@ -104,14 +104,14 @@ func readKey(path string, stdin io.Reader) ([]byte, error) {
 	var content []byte
 	var err error
 	if path == "-" {
-		content, err = io.ReadAll(io.LimitReader(stdin, keptKeysMax))
+		content, err = io.ReadAll(io.LimitReader(stdin, cluster.GossipKeysBytesMax))
 	} else {
 		content, err = os.ReadFile(path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the key: %w", err)
 	}
-	keys, err := parseGossipKeys(content)
+	keys, err := cluster.ParseGossipKeys(content)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
