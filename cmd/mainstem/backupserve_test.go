@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -154,25 +153,6 @@ func TestTheLastBackupSurvivesARestart(t *testing.T) {
 	for _, b := range []*backups{b, again} {
 		if got, want := testutil.ToFloat64(b.last), float64(taken.UnixMilli())/1000; got != want {
 			t.Fatalf("got %v, want %v", got, want)
-		}
-	}
-}
-
-func TestRestoreAsksForWhatItNeeds(t *testing.T) {
-	for args, want := range map[string]string{
-		"":                         "say what to restore",
-		"--data-dir d --streams x": "say what to restore",
-		"--data-dir d":             "--node-id",
-		"--data-dir d --node-id a --raft-log-store x": "wal or boltdb",
-		"--data-dir d --node-id a --peer-addr x":      "x",
-		"--streams x":                                 "--into",
-		"--streams x --into http://h --on-conflict y": "fail, skip or replace",
-		"--streams x --into nowhere":                  "there is no backup here",
-	} {
-		var out, errs bytes.Buffer
-		code := run(t.Context(), invocation{args: append([]string{"backup", "restore", t.TempDir()}, strings.Fields(args)...), stdout: &out, stderr: &errs})
-		if code == 0 || !strings.Contains(errs.String(), want) {
-			t.Fatalf("restore %s: code %d, %q; want %q", args, code, errs.String(), want)
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"net"
 	"net/http"
@@ -28,11 +27,11 @@ func freeAddresses(t *testing.T, n int) (addrs []string) {
 
 func statusOf(t *testing.T, addr string) (st cluster.Status) {
 	t.Helper()
-	body, err := (&asker{url: "http://" + addr}).ask(context.Background(), http.MethodGet, operator.StatusPath, nil)
-	if err != nil {
+	code, body := get(t, "http://"+addr+operator.StatusPath)
+	if code != http.StatusOK {
 		return st
 	}
-	if err := json.Unmarshal(body, &st); err != nil {
+	if err := json.Unmarshal([]byte(body), &st); err != nil {
 		t.Fatal(err)
 	}
 	return st

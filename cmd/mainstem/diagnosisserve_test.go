@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
+
 	"mainstem/operator"
 	"mainstem/settings"
 )
@@ -56,7 +58,8 @@ func TestTheRecentLogHoldsInfoWhateverIsWritten(t *testing.T) {
 // secretive are settings with something to hide in several places.
 func secretive(t *testing.T) settings.Loaded {
 	t.Helper()
-	cmd := configShowCommand(invocation{})
+	cmd := &cobra.Command{}
+	settings.AddFlags(cmd, settings.Serve)
 	if err := cmd.ParseFlags([]string{"--data-dir=d", "--node-id=a"}); err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"mainstem/cli"
 	"mainstem/cluster"
 	"mainstem/operator"
 )
@@ -98,7 +99,7 @@ func TestTheKeyringCommands(t *testing.T) {
 	defer srv.Close()
 	keyring := func(stdin string, args ...string) (int, string) {
 		var out bytes.Buffer
-		code := run(t.Context(), invocation{args: append([]string{"cluster", "keyring", "--url", srv.URL}, args...), stdin: strings.NewReader(stdin), stdout: &out, stderr: &out})
+		code := run(t.Context(), cli.Invocation{Args: append([]string{"cluster", "keyring", "--url", srv.URL}, args...), Stdin: strings.NewReader(stdin), Stdout: &out, Stderr: &out})
 		return code, out.String()
 	}
 	code, key := keyring("", "generate")

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"mainstem/cli"
 	"mainstem/operator"
 )
 
@@ -57,7 +58,7 @@ func launchWith(t *testing.T, environ []string, args ...string) *process {
 	p := &process{t: t, signal: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(p.done)
-		p.code = run(ctx, invocation{args: args, environ: environ, stdout: &p.stdout, stderr: &p.stderr})
+		p.code = run(ctx, cli.Invocation{Args: args, Environ: environ, Stdout: &p.stdout, Stderr: &p.stderr})
 	}()
 	t.Cleanup(func() {
 		cancel()
@@ -336,6 +337,6 @@ func TestANodeShowsItsHealthAndItsNumbers(t *testing.T) {
 func runWith(t *testing.T, environ []string, args ...string) (out, errOut string, code int) {
 	t.Helper()
 	var o, e strings.Builder
-	code = run(t.Context(), invocation{args: args, environ: environ, stdout: &o, stderr: &e})
+	code = run(t.Context(), cli.Invocation{Args: args, Environ: environ, Stdout: &o, Stderr: &e})
 	return o.String(), e.String(), code
 }
