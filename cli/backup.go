@@ -62,12 +62,8 @@ func (b *backuper) createCommand(environ []string) *cobra.Command {
 		Args:    words(1, 1),
 		RunE:    func(cmd *cobra.Command, args []string) error { return b.create(cmd.Context(), args[0]) },
 	}
-	node := settings.Variable(environ, settings.URLName)
-	if node == "" {
-		node = defaultNodeURL
-	}
 	f := cmd.Flags()
-	f.StringVar(&b.url, "url", node, "client address of the node to read from ("+settings.URLName+")")
+	f.StringVar(&b.url, "url", nodeURL(environ), "client address of the node to read from ("+settings.URLName+")")
 	f.BoolVar(&b.full, "full", false, "read all, whatever backups there are")
 	f.BoolVar(&b.local, "local", false, "back up what the node has, without asking the leader whether that is all; for a cluster without a leader")
 	f.Int64Var(&b.perSecond, "bytes-per-second", 0, "read no faster than this; 0 for as fast as it goes")

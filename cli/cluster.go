@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -41,11 +42,7 @@ func clusterCommand(in Invocation) *cobra.Command {
 		Long: "Ask a running node about its cluster, or to change it. Any node takes the call, and the leader carries it out.\n" +
 			"Changes are taken from the machine that the node runs on, or with the token in " + operator.TokenVariable + ".",
 	}
-	node := settings.Variable(in.Environ, settings.URLName)
-	if node == "" {
-		node = defaultNodeURL
-	}
-	cmd.PersistentFlags().StringVar(&a.url, "url", node, "client address of any node ("+settings.URLName+")")
+	cmd.PersistentFlags().StringVar(&a.url, "url", nodeURL(in.Environ), "client address of any node ("+settings.URLName+")")
 	cmd.PersistentFlags().BoolVar(&a.asJSON, "json", false, "print what the node answered")
 	cmd.AddCommand(keyringCommand(a, in),
 		&cobra.Command{Use: "status", Short: "Show the members, the leader and how many nodes may fail", Args: NoArgs,
@@ -67,6 +64,11 @@ func clusterCommand(in Invocation) *cobra.Command {
 			}},
 	)
 	return cmd
+}
+
+// nodeURL is the address of the node to ask, unless a flag names another.
+func nodeURL(environ []string) string {
+	return cmp.Or(settings.Variable(environ, settings.URLName), defaultNodeURL)
 }
 
 // words wants a number of words that are not flags.

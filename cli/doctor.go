@@ -48,11 +48,7 @@ func doctorCommand(in Invocation) *cobra.Command {
 
 // addFlags are those by which members are reached.
 func (x *examiner) addFlags(cmd *cobra.Command, in Invocation) {
-	node := settings.Variable(in.Environ, settings.URLName)
-	if node == "" {
-		node = defaultNodeURL
-	}
-	cmd.Flags().StringSliceVar(&x.urls, "url", []string{node}, "addresses of one node or several, the operators' ones (server.admin_address) where there are such ("+settings.URLName+")")
+	cmd.Flags().StringSliceVar(&x.urls, "url", []string{nodeURL(in.Environ)}, "addresses of one node or several, the operators' ones (server.admin_address) where there are such ("+settings.URLName+")")
 }
 
 // named makes the addresses URLs.

@@ -32,11 +32,7 @@ func healthCommand(in Invocation) *cobra.Command {
 			return askHealth(cmd.Context(), in.Stdout, strings.TrimSuffix(url, "/")+path)
 		},
 	}
-	node := settings.Variable(in.Environ, settings.URLName)
-	if node == "" {
-		node = defaultNodeURL
-	}
-	cmd.Flags().StringVar(&url, "url", node, "client address of the node ("+settings.URLName+")")
+	cmd.Flags().StringVar(&url, "url", nodeURL(in.Environ), "client address of the node ("+settings.URLName+")")
 	cmd.Flags().BoolVar(&ready, "ready", false, "ask whether it can serve, and not only whether it lives")
 	return cmd
 }

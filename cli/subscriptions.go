@@ -24,11 +24,7 @@ func subscriptionsCommand(in Invocation) *cobra.Command {
 		Use: "subscriptions", Short: "Ask a running node about subscriptions, or delete one",
 		Long: "Ask a running node about subscriptions, or delete one. Any node takes the call.",
 	}
-	node := settings.Variable(in.Environ, settings.URLName)
-	if node == "" {
-		node = defaultNodeURL
-	}
-	cmd.PersistentFlags().StringVar(&a.url, "url", node, "client address of any node ("+settings.URLName+")")
+	cmd.PersistentFlags().StringVar(&a.url, "url", nodeURL(in.Environ), "client address of any node ("+settings.URLName+")")
 	cmd.PersistentFlags().StringVar(&base, "stream-base-path", base, "the path below which streams live")
 	cmd.PersistentFlags().BoolVar(&a.asJSON, "json", false, "print what the node answered")
 	at := func(id string) string { return base + "/__ds/subscriptions/" + url.PathEscape(id) }
