@@ -30,12 +30,14 @@ var arrows = map[string][]string{
 	"backup":              {"stream", "storage"},
 	"objects":             {"backup"},
 	"doctor":              {"cluster", "peertls"}, // what members tell, not how they are asked
-	"httpapi":             {"stream", "subs", "auth"},
+	"httpapi":             {"stream", "subs", "auth", "operator"},
 	"wiring":              {"stream", "storage", "cluster", "httpapi", "scrub"},
 	"embed":               {"storage", "fsm", "cluster", "httpapi", "wiring"},
-	"cmd/mainstem":        {"stream", "subs", "storage", "fsm", "cluster", "deliver", "auth", "httpapi", "client", "scrub", "recovery", "backup", "objects", "doctor", "lines", "bench", "fresh", "peertls", "wiring", "settings", "phase"},
-	"settings":            {"stream", "storage", "cluster", "deliver", "httpapi", "peertls", "phase"}, // for the values that each may have
+	"cmd/mainstem":        {"storage", "fsm", "cluster", "deliver", "auth", "httpapi", "scrub", "backup", "lines", "fresh", "peertls", "wiring", "settings", "phase", "operator", "cli"},
+	"cli":                 {"stream", "storage", "cluster", "auth", "client", "recovery", "backup", "objects", "doctor", "bench", "settings", "phase", "operator"}, // a node from outside
+	"settings":            {"stream", "storage", "cluster", "deliver", "httpapi", "peertls", "phase", "operator"},                                                  // for the values that each may have
 	"phase":               {},
+	"operator":            {},
 	"scrub":               {"stream", "storage"},
 	"lines":               {},
 	"fresh":               {},
@@ -72,6 +74,8 @@ var strangers = map[string][]string{
 	"deliver":  {"io/fs", "github.com/hashicorp/raft", "github.com/cockroachdb/pebble/v2", "github.com/labstack/echo/v4"},
 	"embed":    {"os", "io/fs", "github.com/labstack/echo/v4", "github.com/hashicorp/memberlist", "github.com/spf13/cobra"},
 	"settings": {"log/slog", "github.com/hashicorp/raft", "github.com/cockroachdb/pebble/v2", "github.com/labstack/echo/v4", "github.com/hashicorp/memberlist"},
+	"cli":      {"log/slog", "github.com/hashicorp/raft", "github.com/cockroachdb/pebble/v2", "github.com/labstack/echo/v4", "github.com/hashicorp/memberlist", "github.com/prometheus/client_golang/prometheus"},
+	"operator": {"net", "net/http", "encoding/json", "log/slog", "os", "github.com/spf13/cobra", "github.com/labstack/echo/v4"},
 	"lines":    {"github.com/labstack/echo/v4", "github.com/hashicorp/raft", "github.com/cockroachdb/pebble/v2"},
 }
 

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -8,12 +9,15 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/hashicorp/memberlist"
 )
 
 const (
+	// GossipKeysBytesMax bounds a file of keys of gossip.
+	GossipKeysBytesMax = 64 << 10
 	// gossipKeysMax bounds a keyring: two are in use while keys are changed.
 	gossipKeysMax = 8
 	// fingerprintBytes of a key's SHA-256 tell it from others; the key is random.
@@ -70,9 +74,28 @@ func Fingerprint(key []byte) string {
 	return hex.EncodeToString(sum[:fingerprintBytes])
 }
 
-// ParseGossipKey reads a key of 16, 24 or 32 bytes in base64. The error does not
+// ParseGossipKeys reads a file of keys, one a line. An error names the line and not
+// what is in it.
+func ParseGossipKeys(content []byte) (keys [][]byte, err error) {
+	number := 0
+	for line := range bytes.Lines(content) {
+		number++
+		text := strings.TrimSpace(string(line))
+		if text == "" || strings.HasPrefix(text, "#") {
+			continue
+		}
+		key, err := parseGossipKey(text)
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w", number, err)
+		}
+		keys = append(keys, key)
+	}
+	return keys, KeyringState{Keys: keys}.Validate()
+}
+
+// parseGossipKey reads a key of 16, 24 or 32 bytes in base64. The error does not
 // show it.
-func ParseGossipKey(text string) ([]byte, error) {
+func parseGossipKey(text string) ([]byte, error) {
 	key, err := base64.StdEncoding.DecodeString(text)
 	if err != nil || memberlist.ValidateKey(key) != nil {
 		return nil, errors.New("a key of gossip is 16, 24 or 32 bytes in base64; mainstem cluster keyring generate makes one")

@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,6 +20,8 @@ import (
 
 // gossipKey is a key of 32 equal bytes.
 func gossipKey(b byte) []byte { return bytes.Repeat([]byte{b}, 32) }
+
+func inBase64(b byte) string { return base64.StdEncoding.EncodeToString(gossipKey(b)) }
 
 func fingerprints(keys ...byte) (list []string) {
 	for _, b := range keys {
@@ -38,6 +41,28 @@ func newKeyring(t *testing.T, save func(cluster.KeyringState) error, keys ...byt
 		t.Fatal(err)
 	}
 	return k
+}
+
+func TestMistakesInTheFileOfGossipKeysAreNamedWithoutTheKey(t *testing.T) {
+	for name, c := range map[string]struct{ file, want string }{
+		"sound":    {"# the first encrypts\n\n" + inBase64('a') + "\n  " + inBase64('b'), ""},
+		"empty":    {"# none\n", "0 keys of gossip"},
+		"short":    {inBase64('a') + "\nc2hvcnQ=\n", "line 2: a key of gossip is 16, 24 or 32 bytes in base64"},
+		"no text":  {"swordfish!\n", "line 1"},
+		"repeated": {inBase64('a') + "\n" + inBase64('a'), "key 2 of gossip is there twice"},
+	} {
+		keys, err := cluster.ParseGossipKeys([]byte(c.file))
+		switch {
+		case c.want == "":
+			if err != nil || len(keys) != 2 {
+				t.Errorf("%s: got %d keys, %v", name, len(keys), err)
+			}
+		case err == nil || !strings.Contains(err.Error(), c.want):
+			t.Errorf("%s: got %v, want %q", name, err, c.want)
+		case strings.Contains(err.Error(), "swordfish") || strings.Contains(err.Error(), inBase64('a')):
+			t.Errorf("%s: the error shows what is in the file: %v", name, err)
+		}
+	}
 }
 
 // keyed gives the nodes of a cluster keyrings that outlive them.

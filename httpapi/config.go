@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
 
+	"mainstem/operator"
 	"mainstem/stream"
 )
 
@@ -128,7 +129,7 @@ func validateBase(base string) error {
 	if err != nil || string(name) != rest || strings.HasSuffix(base, "/") || strings.ContainsAny(base, ":*") {
 		return fmt.Errorf("httpapi: BasePath %q is not a plain path; use something like /v1/stream", base)
 	}
-	for _, own := range []string{pathLive, pathReady, pathHealth, pathMetrics, pathStatus, pathStreams} {
+	for _, own := range []string{operator.LivePath, operator.ReadyPath, operator.HealthPath, operator.MetricsPath, operator.StatusPath, pathStreams} {
 		if own == base || strings.HasPrefix(own, base+"/") {
 			return fmt.Errorf("httpapi: BasePath %q hides %s", base, own)
 		}

@@ -13,16 +13,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Paths of this package that are no streams.
-const (
-	pathLive    = "/livez"
-	pathStartup = "/startupz"
-	pathReady   = "/readyz"
-	pathHealth  = "/healthz"
-	pathMetrics = "/metrics"
-	pathStatus  = "/v1/cluster/status"
-	pathStreams = "/v1/streams"
-)
+// pathStreams lists the streams; the other paths that are no streams are package
+// operator's.
+const pathStreams = "/v1/streams"
 
 var textOK = []byte("ok\n")
 

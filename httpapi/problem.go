@@ -12,6 +12,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"mainstem/operator"
 	"mainstem/stream"
 	"mainstem/subs"
 )
@@ -86,12 +87,12 @@ func notWritten(err error) error {
 	var full insufficientStorage
 	if errors.As(err, &full) && full.InsufficientStorage() {
 		return &problem{answer: answer{http.StatusInsufficientStorage, codeUnavailable, "INSUFFICIENT_STORAGE"}, cause: err,
-			detail: "a node of the cluster has no disk space left for new data; nothing was written; reads and deletes go on, and writes do when space has been freed: " + pathStatus + " tells where it is missing"}
+			detail: "a node of the cluster has no disk space left for new data; nothing was written; reads and deletes go on, and writes do when space has been freed: " + operator.StatusPath + " tells where it is missing"}
 	}
 	var mixed upgradeUnfinished
 	if errors.As(err, &mixed) && mixed.UpgradeUnfinished() {
 		return &problem{answer: answer{http.StatusServiceUnavailable, codeUnavailable, "UPGRADE_UNFINISHED"}, cause: err,
-			detail: "a node of the cluster runs a version that does not know this yet; nothing was written; try again when all nodes have been upgraded: " + pathStatus + " tells the level of each"}
+			detail: "a node of the cluster runs a version that does not know this yet; nothing was written; try again when all nodes have been upgraded: " + operator.StatusPath + " tells the level of each"}
 	}
 	return &problem{answer: answer{http.StatusServiceUnavailable, codeUnavailable, "NOT_WRITTEN"}, cause: err,
 		detail: "the cluster cannot write at the moment; nothing was written, try again"}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"mainstem/operator"
 	"mainstem/stream"
 )
 
@@ -144,12 +145,12 @@ func (s *Server) route() {
 		e.HEAD(path, s.serve(op, asks, h))
 		e.OPTIONS(path, s.serve(opPreflight, everyone, s.preflight))
 	}
-	get(pathLive, opHealth, everyone, s.alive)
-	get(pathStartup, opHealth, everyone, s.alive)
-	get(pathHealth, opHealth, everyone, s.healthy)
-	get(pathReady, opHealth, everyone, s.ready)
-	get(pathMetrics, opMetrics, everyone, s.showMetrics)
-	get(pathStatus, opStatus, administration, s.status)
+	get(operator.LivePath, opHealth, everyone, s.alive)
+	get(operator.StartPath, opHealth, everyone, s.alive)
+	get(operator.HealthPath, opHealth, everyone, s.healthy)
+	get(operator.ReadyPath, opHealth, everyone, s.ready)
+	get(operator.MetricsPath, opMetrics, everyone, s.showMetrics)
+	get(operator.StatusPath, opStatus, administration, s.status)
 	get(pathStreams, opList, listsStreams, s.list)
 	e.HTTPErrorHandler = func(err error, c echo.Context) {
 		_ = s.serve(opOther, everyone, func(echo.Context) (operation, error) { return opOther, unrouted(err) })(c) // serve answers every error itself

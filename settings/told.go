@@ -8,21 +8,21 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+
+	"mainstem/operator"
 )
 
 // hidden stands where a secret is set.
 const hidden = "(hidden)"
 
-// Shown is one setting for people.
-type Shown struct {
-	Key    string `json:"key"`
-	Value  string `json:"value"`
-	Source string `json:"source"`
-	value  value
+// shown is one setting for people.
+type shown struct {
+	operator.Setting
+	value value
 }
 
 // toml is the value as a file gives it.
-func (s Shown) toml() string {
+func (s shown) toml() string {
 	_, err := strconv.ParseFloat(s.Value, 64)
 	switch {
 	case s.Value == "" || s.Value == hidden:
@@ -36,13 +36,13 @@ func (s Shown) toml() string {
 	}
 }
 
-func (l Loaded) shown() []Shown {
-	var list []Shown
+func (l Loaded) shown() []shown {
+	var list []shown
 	for _, s := range Table() {
 		if s.alias != "" {
 			continue
 		}
-		row := Shown{Key: s.key, Value: l.texts[s.key], Source: l.sources[s.key], value: s.value}
+		row := shown{operator.Setting{Key: s.key, Value: l.texts[s.key], Source: l.sources[s.key]}, s.value}
 		if s.secret && row.Value != "" {
 			row.Value = hidden
 		}
@@ -80,7 +80,7 @@ func (l Loaded) WriteJSON(w io.Writer) error {
 // Told are the settings as operators may see them, and what they may not.
 type Told struct {
 	Profile  string
-	Settings []Shown
+	Settings []operator.Setting
 	secrets  []string
 }
 
@@ -94,9 +94,10 @@ func (l Loaded) Telling() Config {
 // Tell is what may be told of the settings, and what is to be hidden wherever it
 // turns up.
 func (l Loaded) Tell() Told {
-	t := Told{Profile: l.Profile, Settings: l.shown()}
-	for i := range t.Settings {
-		t.Settings[i].Value = WithoutCredentials(t.Settings[i].Value)
+	t := Told{Profile: l.Profile}
+	for _, row := range l.shown() {
+		row.Value = WithoutCredentials(row.Value)
+		t.Settings = append(t.Settings, row.Setting)
 	}
 	for _, s := range Table() {
 		text := l.texts[s.key]

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"mainstem/httpapi"
+	"mainstem/operator"
 )
 
 // NodeIDForm keeps node ids short enough for gossip's metadata and plain enough
@@ -27,7 +28,7 @@ func (c *Config) validate(command, profile string) (problems []error) {
 	if err := (httpapi.Config{BasePath: c.HTTP.BasePath}).Validate(); err != nil {
 		rule(false, "http.stream_base_path (--stream-base-path): %w", err)
 	}
-	rule(!strings.HasPrefix(ChecksumPath, c.HTTP.BasePath+"/"), "http.stream_base_path (--stream-base-path): %s hides %s", c.HTTP.BasePath, ChecksumPath)
+	rule(!strings.HasPrefix(operator.ChecksumPath, c.HTTP.BasePath+"/"), "http.stream_base_path (--stream-base-path): %s hides %s", c.HTTP.BasePath, operator.ChecksumPath)
 	rule(!inProduction(profile) || c.HTTP.allowWildcardCORS || !slices.Contains(c.HTTP.CORSOrigins, "*"),
 		"http.cors_origins (--cors-origins): profile %s does not let every page call; name the origins, or set http.allow_wildcard_cors", profile)
 	problems = append(problems, c.TLS.rules()...)
@@ -85,7 +86,3 @@ func collide(a, b string) bool {
 	hostB, portB, _ := net.SplitHostPort(b)
 	return portA == portB && portA != "0" && (hostA == hostB || !Dialable(hostA) || !Dialable(hostB))
 }
-
-// ChecksumPath is a path of the operators' on the clients' port, which streams may not
-// hide.
-const ChecksumPath = "/v1/cluster/checksum"

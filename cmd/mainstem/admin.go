@@ -9,19 +9,13 @@ import (
 	"net/http"
 
 	"mainstem/cluster"
+	"mainstem/operator"
 	"mainstem/settings"
 	"mainstem/storage"
 )
 
-// Paths of the operator's endpoints. status is httpapi's.
-const (
-	adminPath     = "/v1/cluster/"
-	statusPath    = "/v1/cluster/status"
-	membersPath   = "/v1/cluster/members"
-	joinPath      = "/v1/cluster/join"
-	transferPath  = "/v1/cluster/transfer-leader"
-	adminBytesMax = 4096
-)
+// adminBytesMax bounds the body of a request to change the cluster.
+const adminBytesMax = 4096
 
 // operated is what operators change about a cluster.
 type operated interface {
@@ -31,21 +25,15 @@ type operated interface {
 	Seek(ctx context.Context, addr string) error
 }
 
-// change is the body of a request to join or to hand leadership over.
-type change struct {
-	Address string `json:"address,omitempty"` // gossip address of the cluster to join
-	To      string `json:"to,omitempty"`      // who shall lead; "" for anybody else
-}
-
 // adminHandler serves the operator's endpoints. Any node takes a call; the
 // leader carries it out.
 func adminHandler(c operated, mayChange func(*http.Request) string, sum func(context.Context) (storage.Sum, error)) *http.ServeMux {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+settings.ChecksumPath, checksumHandler(sum))
-	mux.HandleFunc("GET "+membersPath, func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("GET "+operator.ChecksumPath, checksumHandler(sum))
+	mux.HandleFunc("GET "+operator.MembersPath, func(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusOK, c.Status(r.Context()).Members)
 	})
-	changing := func(pattern string, do func(r *http.Request, q change) error) {
+	changing := func(pattern string, do func(r *http.Request, q operator.Change) error) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			if why := mayChange(r); why != "" {
 				problemJSON(w, r, http.StatusForbidden, "FORBIDDEN", "NOT_AN_OPERATOR", why)
@@ -59,13 +47,13 @@ func adminHandler(c operated, mayChange func(*http.Request) string, sum func(con
 			answerChange(w, r, do(r, q))
 		})
 	}
-	changing("DELETE "+membersPath+"/{id}", func(r *http.Request, _ change) error { return c.Remove(r.Context(), r.PathValue("id")) })
-	changing("POST "+transferPath, func(r *http.Request, q change) error { return c.Transfer(r.Context(), q.To) })
-	changing("POST "+joinPath, func(r *http.Request, q change) error { return c.Seek(r.Context(), q.Address) })
+	changing("DELETE "+operator.MembersPath+"/{id}", func(r *http.Request, _ operator.Change) error { return c.Remove(r.Context(), r.PathValue("id")) })
+	changing("POST "+operator.TransferPath, func(r *http.Request, q operator.Change) error { return c.Transfer(r.Context(), q.To) })
+	changing("POST "+operator.JoinPath, func(r *http.Request, q operator.Change) error { return c.Seek(r.Context(), q.Address) })
 	return mux
 }
 
-func readChange(w http.ResponseWriter, r *http.Request) (q change, err error) {
+func readChange(w http.ResponseWriter, r *http.Request) (q operator.Change, err error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, adminBytesMax))
 	if err != nil || len(body) == 0 {
 		return q, err
@@ -73,7 +61,7 @@ func readChange(w http.ResponseWriter, r *http.Request) (q change, err error) {
 	if err := json.Unmarshal(body, &q); err != nil {
 		return q, fmt.Errorf("the body is not the JSON that was expected: %w", err)
 	}
-	if r.URL.Path == joinPath {
+	if r.URL.Path == operator.JoinPath {
 		return q, settings.CheckAddress(q.Address)
 	}
 	return q, nil

@@ -12,7 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"mainstem/settings"
+	"mainstem/operator"
 	"mainstem/storage"
 )
 
@@ -29,7 +29,7 @@ func TestChecksumAnswersOneAtATime(t *testing.T) {
 		for range 3 {
 			all.Go(func() {
 				w := httptest.NewRecorder()
-				h(w, httptest.NewRequest("GET", settings.ChecksumPath, nil))
+				h(w, httptest.NewRequest("GET", operator.ChecksumPath, nil))
 				if got, want := strings.TrimSpace(w.Body.String()), `{"applied":7,"bytes":30,"keys":2,"sum":"ab"}`; w.Code != http.StatusOK || got != want {
 					t.Errorf("got %d %s, want 200 %s", w.Code, got, want)
 				}
@@ -45,7 +45,7 @@ func TestChecksumAnswersOneAtATime(t *testing.T) {
 func TestAChecksumThatBreaksOffIsAProblem(t *testing.T) {
 	h := checksumHandler(func(context.Context) (storage.Sum, error) { return storage.Sum{}, errors.New("disk on fire") })
 	w := httptest.NewRecorder()
-	h(w, httptest.NewRequest("GET", settings.ChecksumPath, nil))
+	h(w, httptest.NewRequest("GET", operator.ChecksumPath, nil))
 	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Content-Type") != "application/problem+json" || !strings.Contains(w.Body.String(), "disk on fire") {
 		t.Fatalf("got %d %s", w.Code, w.Body)
 	}

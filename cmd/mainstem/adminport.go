@@ -9,10 +9,9 @@ import (
 	"slices"
 	"strings"
 
+	"mainstem/operator"
 	"mainstem/phase"
 )
-
-const profilesPath = "/debug/pprof/"
 
 // listenForAdmin takes the port of operators' tools, if there shall be one.
 func (n *node) listenForAdmin() (err error) {
@@ -51,12 +50,11 @@ func (n *node) dismissAdmin() {
 // forOperators reports paths that are served on the port of operators' tools, and
 // only there when there is one: the metrics, and all about the cluster.
 func forOperators(path string) bool {
-	return path == "/metrics" || strings.HasPrefix(path, adminPath)
+	return path == operator.MetricsPath || strings.HasPrefix(path, operator.PathPrefix)
 }
 
-// probes are the paths that tell how the node is. They are served on both ports,
-// because who sends clients to a port wants to ask that port.
-var probes = []string{"/livez", "/startupz", "/readyz", "/healthz"}
+// probes are served on both ports.
+var probes = []string{operator.LivePath, operator.StartPath, operator.ReadyPath, operator.HealthPath}
 
 // clientPort serves all but profiles, and without what operators get elsewhere.
 func (n *node) clientPort() http.Handler {
@@ -79,7 +77,7 @@ func adminPort(front http.Handler) http.Handler {
 		"cmdline": pprof.Cmdline, "profile": pprof.Profile, "symbol": pprof.Symbol, "trace": pprof.Trace,
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		name, isProfile := strings.CutPrefix(r.URL.Path, profilesPath)
+		name, isProfile := strings.CutPrefix(r.URL.Path, operator.ProfilesPath)
 		switch {
 		case isProfile && profiles[name] != nil:
 			profiles[name](w, r)
@@ -88,7 +86,7 @@ func adminPort(front http.Handler) http.Handler {
 		case forOperators(r.URL.Path) || slices.Contains(probes, r.URL.Path):
 			front.ServeHTTP(w, r)
 		default:
-			problemJSON(w, r, http.StatusNotFound, "NOT_FOUND", "NO_ROUTE", "this port serves "+profilesPath+", /metrics, "+strings.Join(probes, ", ")+" and all below "+adminPath)
+			problemJSON(w, r, http.StatusNotFound, "NOT_FOUND", "NO_ROUTE", "this port serves "+operator.ProfilesPath+", "+operator.MetricsPath+", "+strings.Join(probes, ", ")+" and all below "+operator.PathPrefix)
 		}
 	})
 }

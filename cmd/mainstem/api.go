@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"mainstem/httpapi"
+	"mainstem/operator"
 	"mainstem/storage"
 	"mainstem/wiring"
 )
@@ -39,7 +40,7 @@ func (n *node) letIn() (err error) {
 	}
 	admin := adminHandler(n.cluster, mayChange, n.engine.Checksum)
 	serveKeyring(admin, n.cluster, mayChange)
-	admin.HandleFunc("POST "+rotatePath, rotateHandler(n.deliverer.Rotate, mayChange))
+	admin.HandleFunc("POST "+operator.RotateKeyPath, rotateHandler(n.deliverer.Rotate, mayChange))
 	if n.backups, err = n.newBackups(); err != nil {
 		return err
 	}
@@ -50,7 +51,7 @@ func (n *node) letIn() (err error) {
 		guard = guarded(n.gate, admin)
 	}
 	n.door.letIn(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, adminPath) { // the mux cleans paths, and those of streams must stay as they are
+		if strings.HasPrefix(r.URL.Path, operator.PathPrefix) { // the mux cleans paths, and those of streams must stay as they are
 			if _, pattern := admin.Handler(r); pattern != "" {
 				guard.ServeHTTP(w, r)
 				return

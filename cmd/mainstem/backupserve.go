@@ -17,24 +17,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"mainstem/backup"
+	"mainstem/operator"
 	"mainstem/storage"
 )
 
 const (
-	backupPath     = "/v1/cluster/backup"
-	backupDonePath = "/v1/cluster/backup/done"
 	// backupStallTimeout is how long a reader of a backup may take for a piece of
 	// it: while it reads, the copy keeps what was overwritten.
 	backupStallTimeout = time.Minute
 	backupFenceTimeout = 10 * time.Second
 	backupPieceBytes   = 64 << 10
-)
-
-// Parameters of a request for a backup.
-const (
-	paramBaseCluster = "base_cluster"
-	paramBaseIndex   = "base_index"
-	paramLocal       = "local"
 )
 
 // backups hands out this node's copy, to one reader at a time.
@@ -88,7 +80,7 @@ func (b *backups) set(last storage.LastBackup) {
 // handle registers the endpoints: who may not change the cluster may not read all
 // of it either.
 func (b *backups) handle(mux *http.ServeMux, mayChange func(*http.Request) string) {
-	for path, serve := range map[string]http.HandlerFunc{backupPath: b.serve, backupDonePath: b.done} {
+	for path, serve := range map[string]http.HandlerFunc{operator.BackupPath: b.serve, operator.BackupDonePath: b.done} {
 		mux.HandleFunc("POST "+path, func(w http.ResponseWriter, r *http.Request) {
 			if why := mayChange(r); why != "" {
 				problemJSON(w, r, http.StatusForbidden, "FORBIDDEN", "NOT_AN_OPERATOR", why)
@@ -127,7 +119,7 @@ func (b *backups) serve(w http.ResponseWriter, r *http.Request) {
 		case <-ctx.Done():
 		}
 	}()
-	if local, _ := strconv.ParseBool(r.URL.Query().Get(paramLocal)); !local {
+	if local, _ := strconv.ParseBool(r.URL.Query().Get(operator.ParamLocal)); !local {
 		fenced, cancel := context.WithTimeout(ctx, backupFenceTimeout)
 		err := b.fence(fenced)
 		cancel()
@@ -144,11 +136,11 @@ func (b *backups) serve(w http.ResponseWriter, r *http.Request) {
 // readAsk reads what the request says of a base.
 func readAsk(w http.ResponseWriter, r *http.Request) (ask backup.Ask, err error) {
 	q := r.URL.Query()
-	if ask.ClusterID = q.Get(paramBaseCluster); ask.ClusterID == "" {
+	if ask.ClusterID = q.Get(operator.ParamBaseCluster); ask.ClusterID == "" {
 		return ask, nil
 	}
-	if ask.Index, err = strconv.ParseUint(q.Get(paramBaseIndex), 10, 64); err != nil || ask.Index == 0 {
-		return ask, fmt.Errorf("%s is %q, not the index of a log", paramBaseIndex, q.Get(paramBaseIndex))
+	if ask.Index, err = strconv.ParseUint(q.Get(operator.ParamBaseIndex), 10, 64); err != nil || ask.Index == 0 {
+		return ask, fmt.Errorf("%s is %q, not the index of a log", operator.ParamBaseIndex, q.Get(operator.ParamBaseIndex))
 	}
 	if ask.Held, err = io.ReadAll(http.MaxBytesReader(w, r.Body, backup.BaseBytesMax)); err != nil {
 		return ask, fmt.Errorf("the table of the base: %w; make a full backup", err)

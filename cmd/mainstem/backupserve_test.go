@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"mainstem/backup"
+	"mainstem/operator"
 	"mainstem/storage"
 	"mainstem/stream"
 )
@@ -59,14 +59,14 @@ func post(mux *http.ServeMux, target, body string, token string) *httptest.Respo
 
 func TestBackupsAreTheOperatorsAlone(t *testing.T) {
 	_, mux := servedBackups(t, storage.Dir(t.TempDir()))
-	for _, path := range []string{backupPath, backupDonePath} {
+	for _, path := range []string{operator.BackupPath, operator.BackupDonePath} {
 		for _, token := range []string{"", "wrong"} {
 			if w := post(mux, path, "", token); w.Code != http.StatusForbidden || strings.Contains(w.Body.String(), "state") {
 				t.Fatalf("%s with token %q: got %d %s", path, token, w.Code, w.Body)
 			}
 		}
 	}
-	if w := post(mux, backupPath, "", "secret"); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "state") {
+	if w := post(mux, operator.BackupPath, "", "secret"); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "state") {
 		t.Fatalf("got %d %q", w.Code, w.Body)
 	}
 }
@@ -93,7 +93,7 @@ func TestABackupIsRefusedWithAReason(t *testing.T) {
 			if c.change != nil {
 				c.change(b)
 			}
-			w := post(mux, backupPath+c.query, "", "secret")
+			w := post(mux, operator.BackupPath+c.query, "", "secret")
 			if w.Code != c.status || !strings.Contains(w.Body.String(), c.reason) {
 				t.Fatalf("got %d %s, want %d %s", w.Code, w.Body, c.status, c.reason)
 			}
@@ -103,7 +103,7 @@ func TestABackupIsRefusedWithAReason(t *testing.T) {
 
 func TestABackupWithATableTooLargeIsRefused(t *testing.T) {
 	_, mux := servedBackups(t, storage.Dir(t.TempDir()))
-	w := post(mux, backupPath+"?base_cluster=c1&base_index=7", strings.Repeat("x", backup.BaseBytesMax+1), "secret")
+	w := post(mux, operator.BackupPath+"?base_cluster=c1&base_index=7", strings.Repeat("x", backup.BaseBytesMax+1), "secret")
 	if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "full backup") {
 		t.Fatalf("got %d %s", w.Code, w.Body)
 	}
@@ -119,7 +119,7 @@ func TestAStoppingNodeBreaksABackupOff(t *testing.T) {
 		return ctx.Err()
 	}
 	answered := make(chan int)
-	go func() { answered <- post(mux, backupPath, "", "secret").Code }()
+	go func() { answered <- post(mux, operator.BackupPath, "", "secret").Code }()
 	<-entered
 	b.stop()
 	b.stop()
@@ -139,11 +139,11 @@ func TestTheLastBackupSurvivesARestart(t *testing.T) {
 		return fmt.Sprintf(`{"id":"b1","index":7,"taken_at":%q}`, at.Format(time.RFC3339Nano))
 	}
 	for name, body := range map[string]string{"nothing": "", "no id": `{"index":3}`, "the future": note(time.Now().Add(time.Hour))} {
-		if w := post(mux, backupDonePath, body, "secret"); w.Code != http.StatusBadRequest {
+		if w := post(mux, operator.BackupDonePath, body, "secret"); w.Code != http.StatusBadRequest {
 			t.Fatalf("%s: got %d %s", name, w.Code, w.Body)
 		}
 	}
-	if w := post(mux, backupDonePath, note(taken), "secret"); w.Code != http.StatusOK {
+	if w := post(mux, operator.BackupDonePath, note(taken), "secret"); w.Code != http.StatusOK {
 		t.Fatalf("got %d %s", w.Code, w.Body)
 	}
 	again := &backups{fs: vfs.Default, dir: dir}
@@ -153,25 +153,6 @@ func TestTheLastBackupSurvivesARestart(t *testing.T) {
 	for _, b := range []*backups{b, again} {
 		if got, want := testutil.ToFloat64(b.last), float64(taken.UnixMilli())/1000; got != want {
 			t.Fatalf("got %v, want %v", got, want)
-		}
-	}
-}
-
-func TestRestoreAsksForWhatItNeeds(t *testing.T) {
-	for args, want := range map[string]string{
-		"":                         "say what to restore",
-		"--data-dir d --streams x": "say what to restore",
-		"--data-dir d":             "--node-id",
-		"--data-dir d --node-id a --raft-log-store x": "wal or boltdb",
-		"--data-dir d --node-id a --peer-addr x":      "x",
-		"--streams x":                                 "--into",
-		"--streams x --into http://h --on-conflict y": "fail, skip or replace",
-		"--streams x --into nowhere":                  "there is no backup here",
-	} {
-		var out, errs bytes.Buffer
-		code := run(t.Context(), invocation{args: append([]string{"backup", "restore", t.TempDir()}, strings.Fields(args)...), stdout: &out, stderr: &errs})
-		if code == 0 || !strings.Contains(errs.String(), want) {
-			t.Fatalf("restore %s: code %d, %q; want %q", args, code, errs.String(), want)
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"net"
 	"net/http"
@@ -9,7 +8,7 @@ import (
 	"testing"
 
 	"mainstem/cluster"
-	"mainstem/settings"
+	"mainstem/operator"
 )
 
 // freeAddresses returns addresses of ports that were free a moment ago.
@@ -28,11 +27,11 @@ func freeAddresses(t *testing.T, n int) (addrs []string) {
 
 func statusOf(t *testing.T, addr string) (st cluster.Status) {
 	t.Helper()
-	body, err := (&asker{url: "http://" + addr}).ask(context.Background(), http.MethodGet, statusPath, nil)
-	if err != nil {
+	code, body := get(t, "http://"+addr+operator.StatusPath)
+	if code != http.StatusOK {
 		return st
 	}
-	if err := json.Unmarshal(body, &st); err != nil {
+	if err := json.Unmarshal([]byte(body), &st); err != nil {
 		t.Fatal(err)
 	}
 	return st
@@ -70,7 +69,7 @@ func TestThreeNodesFormOneClusterAndServeAnywhere(t *testing.T) {
 	eventually(t, "equal copies", func() bool {
 		sums = sums[:0]
 		for _, addr := range clients {
-			code, body := get(t, "http://"+addr+settings.ChecksumPath)
+			code, body := get(t, "http://"+addr+operator.ChecksumPath)
 			if code != http.StatusOK {
 				t.Fatalf("checksum: got %d %q", code, body)
 			}

@@ -7,36 +7,20 @@ import (
 	"strconv"
 	"strings"
 
-	"mainstem/settings"
+	"mainstem/operator"
 )
-
-// Paths by which operators see what a node runs with and what it said.
-const (
-	configPath    = "/v1/cluster/config"
-	recentLogPath = "/v1/cluster/log"
-	paramLines    = "lines"
-	droppedHeader = "Log-Lines-Before"
-)
-
-// servedConfig is what a node runs with, as it tells operators.
-type servedConfig struct {
-	NodeID   string           `json:"node_id"`
-	Version  string           `json:"version"`
-	Profile  string           `json:"profile"`
-	Settings []settings.Shown `json:"settings"`
-}
 
 // diagnosis hands out the settings and the last lines of the log, both without what
 // is secret in the settings.
 type diagnosis struct {
-	config  servedConfig
+	config  operator.Config
 	recent  *recentLog
 	secrets *strings.Replacer
 }
 
 func (n *node) newDiagnosis() diagnosis {
 	return diagnosis{
-		config: servedConfig{NodeID: n.cfg.Cluster.NodeID, Version: buildVersion(), Profile: n.cfg.Told.Profile, Settings: n.cfg.Told.Settings},
+		config: operator.Config{NodeID: n.cfg.Cluster.NodeID, Version: buildVersion(), Profile: n.cfg.Told.Profile, Settings: n.cfg.Told.Settings},
 		recent: n.recent, secrets: n.cfg.Told.Hiding(),
 	}
 }
@@ -44,7 +28,7 @@ func (n *node) newDiagnosis() diagnosis {
 // handle registers the endpoints. They tell paths, addresses and names, which are
 // for those who may change the cluster.
 func (d diagnosis) handle(mux *http.ServeMux, mayChange func(*http.Request) string) {
-	for path, serve := range map[string]http.HandlerFunc{configPath: d.serveConfig, recentLogPath: d.serveLog} {
+	for path, serve := range map[string]http.HandlerFunc{operator.ConfigPath: d.serveConfig, operator.LogPath: d.serveLog} {
 		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
 			if why := mayChange(r); why != "" {
 				problemJSON(w, r, http.StatusForbidden, "FORBIDDEN", "NOT_AN_OPERATOR", why)
@@ -60,11 +44,11 @@ func (d diagnosis) serveConfig(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (d diagnosis) serveLog(w http.ResponseWriter, r *http.Request) {
-	n := recentLinesMax
-	if asked := r.URL.Query().Get(paramLines); asked != "" {
+	n := operator.LogLinesMax
+	if asked := r.URL.Query().Get(operator.ParamLines); asked != "" {
 		var err error
 		if n, err = strconv.Atoi(asked); err != nil || n < 1 {
-			problemJSON(w, r, http.StatusBadRequest, "BAD_REQUEST", "MALFORMED", fmt.Sprintf("lines is %q; use a number from 1 to %d", asked, recentLinesMax))
+			problemJSON(w, r, http.StatusBadRequest, "BAD_REQUEST", "MALFORMED", fmt.Sprintf("lines is %q; use a number from 1 to %d", asked, operator.LogLinesMax))
 			return
 		}
 	}
@@ -73,7 +57,7 @@ func (d diagnosis) serveLog(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Type", "application/x-ndjson")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set(droppedHeader, strconv.FormatUint(before, 10))
+	h.Set(operator.LinesBeforeHeader, strconv.FormatUint(before, 10))
 	out := bufio.NewWriter(w)
 	for _, line := range lines {
 		_, _ = d.secrets.WriteString(out, string(line)+"\n")

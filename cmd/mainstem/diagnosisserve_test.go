@@ -9,19 +9,22 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
+
+	"mainstem/operator"
 	"mainstem/settings"
 )
 
 func TestTheRecentLogIsBounded(t *testing.T) {
 	var r recentLog
 	line := bytes.Repeat([]byte("x"), 1000)
-	for range 3 * recentLinesMax {
+	for range 3 * operator.LogLinesMax {
 		if n, err := r.Write(line); n != len(line) || err != nil {
 			t.Fatalf("got %d, %v", n, err)
 		}
 	}
-	lines, before := r.last(recentLinesMax)
-	if total := len(lines) * 1000; total > recentBytesMax || total < recentBytesMax-1000 || before != uint64(3*recentLinesMax-len(lines)) {
+	lines, before := r.last(operator.LogLinesMax)
+	if total := len(lines) * 1000; total > recentBytesMax || total < recentBytesMax-1000 || before != uint64(3*operator.LogLinesMax-len(lines)) {
 		t.Fatalf("%d lines are kept, %d were before", len(lines), before)
 	}
 	if _, err := r.Write(bytes.Repeat([]byte("y"), recentBytesMax)); err != nil {
@@ -31,10 +34,10 @@ func TestTheRecentLogIsBounded(t *testing.T) {
 		t.Fatalf("the last lines: %d", len(lines))
 	}
 	var many recentLog
-	for range recentLinesMax + 5 {
+	for range operator.LogLinesMax + 5 {
 		_, _ = many.Write([]byte("z\n"))
 	}
-	if lines, before := many.last(recentLinesMax * 2); len(lines) != recentLinesMax || before != 5 || string(lines[0]) != "z" {
+	if lines, before := many.last(operator.LogLinesMax * 2); len(lines) != operator.LogLinesMax || before != 5 || string(lines[0]) != "z" {
 		t.Fatalf("%d lines are kept, %d were before", len(lines), before)
 	}
 }
@@ -55,7 +58,8 @@ func TestTheRecentLogHoldsInfoWhateverIsWritten(t *testing.T) {
 // secretive are settings with something to hide in several places.
 func secretive(t *testing.T) settings.Loaded {
 	t.Helper()
-	cmd := configShowCommand(invocation{})
+	cmd := &cobra.Command{}
+	settings.AddFlags(cmd, settings.Serve)
 	if err := cmd.ParseFlags([]string{"--data-dir=d", "--node-id=a"}); err != nil {
 		t.Fatal(err)
 	}
@@ -75,10 +79,10 @@ func TestSecretsAreInNeitherSettingsNorLog(t *testing.T) {
 	var recent recentLog
 	log := slog.New(slog.NewJSONHandler(&recent, nil))
 	log.Info(`refused tok"en-secret`, "header", "header-secret", "signing", "signing-secret-signing-secret-0123")
-	d := diagnosis{config: servedConfig{NodeID: "a", Settings: told.Settings}, recent: &recent, secrets: told.Hiding()}
+	d := diagnosis{config: operator.Config{NodeID: "a", Settings: told.Settings}, recent: &recent, secrets: told.Hiding()}
 	mux := http.NewServeMux()
 	d.handle(mux, func(*http.Request) string { return "" })
-	for path, want := range map[string]string{configPath: `"cluster.admin_token","value":"(hidden)"`, recentLogPath: `"header":"(hidden)"`} {
+	for path, want := range map[string]string{operator.ConfigPath: `"cluster.admin_token","value":"(hidden)"`, operator.LogPath: `"header":"(hidden)"`} {
 		w := httptest.NewRecorder()
 		mux.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
 		body := w.Body.String()
@@ -109,7 +113,7 @@ func TestDiagnosisIsForOperators(t *testing.T) {
 	d := diagnosis{recent: &recentLog{}, secrets: settings.Told{}.Hiding()}
 	mux := http.NewServeMux()
 	d.handle(mux, func(*http.Request) string { return "you may not" })
-	for _, path := range []string{configPath, recentLogPath} {
+	for _, path := range []string{operator.ConfigPath, operator.LogPath} {
 		w := httptest.NewRecorder()
 		mux.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
 		if w.Code != http.StatusForbidden || !strings.Contains(w.Body.String(), "you may not") {
@@ -134,8 +138,8 @@ func TestTheLastLinesAreAskedForByNumber(t *testing.T) {
 		"?lines=all": {400, "", ""},
 	} {
 		w := httptest.NewRecorder()
-		d.serveLog(w, httptest.NewRequest("GET", recentLogPath+query, nil))
-		if w.Code != want.code || w.Header().Get(droppedHeader) != want.before || want.body != "" && w.Body.String() != want.body {
+		d.serveLog(w, httptest.NewRequest("GET", operator.LogPath+query, nil))
+		if w.Code != want.code || w.Header().Get(operator.LinesBeforeHeader) != want.before || want.body != "" && w.Body.String() != want.body {
 			t.Errorf("%q: got %d %q %v", query, w.Code, w.Body, w.Header())
 		}
 		if want.code != 200 && !json.Valid(w.Body.Bytes()) {

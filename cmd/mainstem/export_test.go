@@ -2,18 +2,19 @@ package main
 
 import (
 	"encoding/base64"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"mainstem/cli"
 )
 
 // tool runs a command that is a client against a server.
 func tool(t *testing.T, base, stdin string, args ...string) (out, notes string, code int) {
 	t.Helper()
 	var o, e strings.Builder
-	code = run(t.Context(), invocation{args: args, environ: []string{"STREAM_URL=" + base}, stdin: strings.NewReader(stdin), stdout: &o, stderr: &e})
+	code = run(t.Context(), cli.Invocation{Args: args, Environ: []string{"STREAM_URL=" + base}, Stdin: strings.NewReader(stdin), Stdout: &o, Stderr: &e})
 	return o.String(), e.String(), code
 }
 
@@ -147,7 +148,7 @@ func TestConflictsOfAnImport(t *testing.T) {
 	_, base := dev(t)
 	must(t, base, "", "created", "create", "empty", "--content-type=text/plain", "mine")
 	_, notes, code := tool(t, base, ofTheCrate, "import", "--on-conflict=fail")
-	if code != exitConflict || !strings.Contains(notes, "empty is there already, and nothing was imported") {
+	if code != 4 || !strings.Contains(notes, "empty is there already, and nothing was imported") {
 		t.Fatalf("fail: exit %d, %s", code, notes)
 	}
 	if got := must(t, base, "", "", "ls"); got != "empty\n" {
@@ -195,32 +196,5 @@ func TestABrokenImportLeavesNoHalfStream(t *testing.T) {
 	}
 	if _, notes, code := tool(t, base, ofTheCrate+ofTheCrate, "import"); code == 0 || !strings.Contains(notes, "more follows after the end") {
 		t.Errorf("two files in one: exit %d, %s", code, notes)
-	}
-}
-
-// What an import holds does not grow with the file.
-func TestAnImportHoldsNoMoreThanAPiece(t *testing.T) {
-	data := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("x", 1000)))
-	var file strings.Builder
-	file.WriteString(`{"format_version":1,"streams":[{"name":"x","config":{"content_type":"text/plain"},"messages":[`)
-	for i := range 20_000 {
-		if i > 0 {
-			file.WriteByte(',')
-		}
-		fmt.Fprintf(&file, `{"data_base64":%q}`, data)
-	}
-	file.WriteString(`]}]}`)
-	in := strings.NewReader(file.String())
-	most, read := 0, 0
-	err := readExport(in, exportVisitor{
-		begin:   func(exportStream) (bool, error) { return true, nil },
-		message: func(b []byte) error { read += len(b); most = max(most, int(in.Size())-in.Len()-read*4/3); return nil },
-		end:     func(bool) error { return nil },
-	})
-	if err != nil || read != 20_000_000 {
-		t.Fatalf("read %d bytes, %v", read, err)
-	}
-	if most > 1<<20 {
-		t.Errorf("up to %d bytes were read ahead", most)
 	}
 }

@@ -1,14 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"mainstem/cluster"
 	"mainstem/fresh"
@@ -17,7 +15,6 @@ import (
 const (
 	keptKeysName   = "gossip-keys.json"
 	keptKeysFormat = 1
-	keptKeysMax    = 64 << 10
 )
 
 // gossipKeys is where the keys of gossip come from: a file of the operator's, until
@@ -43,9 +40,9 @@ func (n *node) openGossipKeys() error {
 	}
 	n.gossip = &gossipKeys{}
 	n.gossip.files, err = fresh.Open(fresh.Config{
-		Files: []fresh.File{{Name: "cluster.gossip_key_path", Path: g.KeyPath, BytesMax: keptKeysMax}},
+		Files: []fresh.File{{Name: "cluster.gossip_key_path", Path: g.KeyPath, BytesMax: cluster.GossipKeysBytesMax}},
 		Take: func(content [][]byte) error {
-			keys, err := parseGossipKeys(content[0])
+			keys, err := cluster.ParseGossipKeys(content[0])
 			if err != nil {
 				return fmt.Errorf("cluster.gossip_key_path %s: %w", g.KeyPath, err)
 			}
@@ -71,25 +68,6 @@ func (n *node) keyring() *cluster.Keyring {
 		return nil
 	}
 	return n.gossip.ring
-}
-
-// parseGossipKeys reads one key a line. An error names the line and not what is in
-// it.
-func parseGossipKeys(content []byte) (keys [][]byte, err error) {
-	number := 0
-	for line := range bytes.Lines(content) {
-		number++
-		text := strings.TrimSpace(string(line))
-		if text == "" || strings.HasPrefix(text, "#") {
-			continue
-		}
-		key, err := cluster.ParseGossipKey(text)
-		if err != nil {
-			return nil, fmt.Errorf("line %d: %w", number, err)
-		}
-		keys = append(keys, key)
-	}
-	return keys, cluster.KeyringState{Keys: keys}.Validate()
 }
 
 // keptKeys is the file of the keys that a command has changed, for this node's eyes

@@ -11,33 +11,13 @@ import (
 	"strings"
 	"testing"
 
+	"mainstem/cli"
 	"mainstem/cluster"
+	"mainstem/operator"
 )
 
 func inBase64(b byte) string {
 	return base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{b}, 32))
-}
-
-func TestMistakesInTheFileOfGossipKeysAreNamedWithoutTheKey(t *testing.T) {
-	for name, c := range map[string]struct{ file, want string }{
-		"sound":    {"# the first encrypts\n\n" + inBase64('a') + "\n  " + inBase64('b'), ""},
-		"empty":    {"# none\n", "0 keys of gossip"},
-		"short":    {inBase64('a') + "\nc2hvcnQ=\n", "line 2: a key of gossip is 16, 24 or 32 bytes in base64"},
-		"no text":  {"swordfish!\n", "line 1"},
-		"repeated": {inBase64('a') + "\n" + inBase64('a'), "key 2 of gossip is there twice"},
-	} {
-		keys, err := parseGossipKeys([]byte(c.file))
-		switch {
-		case c.want == "":
-			if err != nil || len(keys) != 2 {
-				t.Errorf("%s: got %d keys, %v", name, len(keys), err)
-			}
-		case err == nil || !strings.Contains(err.Error(), c.want):
-			t.Errorf("%s: got %v, want %q", name, err, c.want)
-		case strings.Contains(err.Error(), "swordfish") || strings.Contains(err.Error(), inBase64('a')):
-			t.Errorf("%s: the error shows what is in the file: %v", name, err)
-		}
-	}
 }
 
 // TestKeptKeysAreForTheirOwnerAlone, and damaged ones stop the start with what to
@@ -98,7 +78,7 @@ func TestKeysAreChangedByOperatorsAlone(t *testing.T) {
 		"no JSON":         {"127.0.0.1:5", inBase64('a'), http.StatusBadRequest},
 		"a program here":  {"127.0.0.1:5", `{"do":"use","fingerprint":"01"}`, http.StatusOK},
 	} {
-		r := httptest.NewRequest("POST", keyringPath, strings.NewReader(c.body))
+		r := httptest.NewRequest("POST", operator.KeyringPath, strings.NewReader(c.body))
 		r.RemoteAddr = c.remote
 		w := httptest.NewRecorder()
 		mux.ServeHTTP(w, r)
@@ -119,11 +99,11 @@ func TestTheKeyringCommands(t *testing.T) {
 	defer srv.Close()
 	keyring := func(stdin string, args ...string) (int, string) {
 		var out bytes.Buffer
-		code := run(t.Context(), invocation{args: append([]string{"cluster", "keyring", "--url", srv.URL}, args...), stdin: strings.NewReader(stdin), stdout: &out, stderr: &out})
+		code := run(t.Context(), cli.Invocation{Args: append([]string{"cluster", "keyring", "--url", srv.URL}, args...), Stdin: strings.NewReader(stdin), Stdout: &out, Stderr: &out})
 		return code, out.String()
 	}
 	code, key := keyring("", "generate")
-	if _, err := cluster.ParseGossipKey(strings.TrimSpace(key)); code != 0 || err != nil {
+	if _, err := cluster.ParseGossipKeys([]byte(key)); code != 0 || err != nil {
 		t.Fatalf("generate: %d, %q, %v", code, key, err)
 	}
 	file := filepath.Join(t.TempDir(), "key")

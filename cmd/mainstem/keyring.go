@@ -1,26 +1,14 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"strings"
-	"text/tabwriter"
-
-	"github.com/spf13/cobra"
 
 	"mainstem/cluster"
+	"mainstem/operator"
 )
-
-// keyringPath lists the keys of gossip by their fingerprints, and changes them.
-const keyringPath = "/v1/cluster/keyring"
 
 // keyChanger is what operators change about the keys of gossip.
 type keyChanger interface {
@@ -28,8 +16,9 @@ type keyChanger interface {
 	ChangeKeys(ctx context.Context, c cluster.KeyChange) error
 }
 
+// serveKeyring lists the keys of gossip by their fingerprints, and changes them.
 func serveKeyring(mux *http.ServeMux, k keyChanger, mayChange func(*http.Request) string) {
-	mux.HandleFunc("GET "+keyringPath, func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("GET "+operator.KeyringPath, func(w http.ResponseWriter, r *http.Request) {
 		list, err := k.Keyrings(r.Context())
 		if err != nil {
 			answerChange(w, r, err)
@@ -37,7 +26,7 @@ func serveKeyring(mux *http.ServeMux, k keyChanger, mayChange func(*http.Request
 		}
 		writeJSON(w, http.StatusOK, list)
 	})
-	mux.HandleFunc("POST "+keyringPath, func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("POST "+operator.KeyringPath, func(w http.ResponseWriter, r *http.Request) {
 		if why := mayChange(r); why != "" {
 			problemJSON(w, r, http.StatusForbidden, "FORBIDDEN", "NOT_AN_OPERATOR", why)
 			return
@@ -53,100 +42,4 @@ func serveKeyring(mux *http.ServeMux, k keyChanger, mayChange func(*http.Request
 		}
 		answerChange(w, r, k.ChangeKeys(r.Context(), c))
 	})
-}
-
-// keyringCommand changes the keys of gossip of a living cluster.
-func keyringCommand(a *asker, in invocation) *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "keyring", Short: "List and change the keys by which gossip is encrypted",
-		Long: "List and change the keys by which gossip is encrypted, on all members at once. To replace a key:\n" +
-			"add the new one, use it, remove the old one. A key is named by its fingerprint.",
-		Example: "  mainstem cluster keyring generate > new.key\n" +
-			"  mainstem cluster keyring add new.key\n" +
-			"  mainstem cluster keyring use 1f9a8e6f0c27d3b4\n" +
-			"  mainstem cluster keyring remove 6d0c9e2b71f3a855",
-	}
-	named := func(do, done, short string) *cobra.Command {
-		return &cobra.Command{Use: do + " FINGERPRINT", Short: short, Args: words(1, 1),
-			RunE: func(cmd *cobra.Command, args []string) error {
-				return a.changeKeys(cmd.Context(), cluster.KeyChange{Do: do, Fingerprint: args[0]}, done+" "+args[0])
-			}}
-	}
-	cmd.AddCommand(
-		&cobra.Command{Use: "list", Short: "Show which member has which keys; the first of each encrypts", Args: noArgs,
-			RunE: func(cmd *cobra.Command, _ []string) error {
-				var list []cluster.NodeKeys
-				return a.show(cmd.Context(), keyringPath, &list, func() error { return printKeys(a.out, list) })
-			}},
-		&cobra.Command{Use: "generate", Short: "Make a key, for the file of cluster.gossip_key_path and for add", Args: noArgs,
-			RunE: func(cmd *cobra.Command, _ []string) error {
-				key := make([]byte, 32)
-				rand.Read(key) // never fails
-				_, err := fmt.Fprintln(a.out, base64.StdEncoding.EncodeToString(key))
-				return err
-			}},
-		&cobra.Command{Use: "add FILE", Short: "Make every member take the key in a file (- for standard input); nothing is encrypted with it yet", Args: words(1, 1),
-			RunE: func(cmd *cobra.Command, args []string) error {
-				key, err := readKey(args[0], in.stdin)
-				if err != nil {
-					return err
-				}
-				return a.changeKeys(cmd.Context(), cluster.KeyChange{Do: cluster.KeyAdd, Key: key}, "added "+cluster.Fingerprint(key))
-			}},
-		named(cluster.KeyUse, "in use:", "Make every member encrypt with a key that all have"),
-		named(cluster.KeyRemove, "removed", "Make every member forget a key that does not encrypt any more"),
-	)
-	return cmd
-}
-
-// readKey reads the one key of a file. There is no way to give it as a word: others
-// could read it in the list of processes.
-func readKey(path string, stdin io.Reader) ([]byte, error) {
-	var content []byte
-	var err error
-	if path == "-" {
-		content, err = io.ReadAll(io.LimitReader(stdin, keptKeysMax))
-	} else {
-		content, err = os.ReadFile(path)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read the key: %w", err)
-	}
-	keys, err := parseGossipKeys(content)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	if len(keys) != 1 {
-		return nil, fmt.Errorf("%s holds %d keys; want the one to add", path, len(keys))
-	}
-	return keys[0], nil
-}
-
-func (a *asker) changeKeys(ctx context.Context, c cluster.KeyChange, done string) error {
-	body, err := json.Marshal(c)
-	if err != nil {
-		return errors.New("the request could not be written as JSON")
-	}
-	answer, err := a.ask(ctx, http.MethodPost, keyringPath, body)
-	if err != nil {
-		return err
-	}
-	if a.asJSON {
-		done = string(bytes.TrimSpace(answer))
-	}
-	_, err = fmt.Fprintln(a.out, done)
-	return err
-}
-
-func printKeys(out io.Writer, list []cluster.NodeKeys) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "NODE\tENCRYPTS WITH\tALSO READS")
-	for _, one := range list {
-		if one.Error != "" || len(one.Keys) == 0 {
-			fmt.Fprintf(w, "%s\t(%s)\t\n", one.NodeID, one.Error)
-			continue
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\n", one.NodeID, one.Keys[0], strings.Join(one.Keys[1:], ", "))
-	}
-	return w.Flush()
 }

@@ -5,6 +5,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"mainstem/cli"
 )
 
 func main() {
@@ -12,7 +14,7 @@ func main() {
 	// After the first signal the default action is back, so a second one ends
 	// the process at once.
 	context.AfterFunc(ctx, stop)
-	code := run(ctx, invocation{args: os.Args[1:], environ: os.Environ(), stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr})
+	code := run(ctx, cli.Invocation{Args: os.Args[1:], Environ: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr})
 	stop()
 	os.Exit(code)
 }

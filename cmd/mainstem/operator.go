@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"mainstem/auth"
+	"mainstem/operator"
 )
 
 // byPlace returns what says why a request may not change the cluster of a server
@@ -47,7 +48,7 @@ func mayChange(r *http.Request, token string) string {
 	}
 	switch {
 	case !fromLoopback(r.RemoteAddr):
-		return "changes of the cluster are taken from loopback, or with the token of cluster.admin_token (DS_CLUSTER__ADMIN_TOKEN)"
+		return "changes of the cluster are taken from loopback, or with the token of cluster.admin_token (" + operator.TokenVariable + ")"
 	case r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "":
 		return "changes of the cluster are not taken from a browser"
 	case proxied(r) || r.Header.Get("Forwarded") != "" || r.Header.Get("X-Forwarded-For") != "" || r.Header.Get("Via") != "":

@@ -9,7 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	"mainstem/cli"
 	"mainstem/cluster"
+	"mainstem/operator"
 )
 
 // operatedFake notes what it is asked to change.
@@ -51,7 +53,7 @@ func TestWhoMayChangeTheCluster(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := &operatedFake{}
-			r := httptest.NewRequest("DELETE", membersPath+"/n3", nil)
+			r := httptest.NewRequest("DELETE", operator.MembersPath+"/n3", nil)
 			r.RemoteAddr = c.remote
 			for i := 0; i < len(c.header); i += 2 {
 				r.Header.Set(c.header[i], c.header[i+1])
@@ -85,7 +87,7 @@ func TestOperatorCommandsReachTheNode(t *testing.T) {
 			srv := httptest.NewServer(adminHandler(f, byPlace(""), nil))
 			defer srv.Close()
 			var out, errs bytes.Buffer
-			code := run(t.Context(), invocation{args: append([]string{"cluster"}, c.args...), environ: []string{"DS_URL=" + srv.URL}, stdout: &out, stderr: &errs})
+			code := run(t.Context(), cli.Invocation{Args: append([]string{"cluster"}, c.args...), Environ: []string{"DS_URL=" + srv.URL}, Stdout: &out, Stderr: &errs})
 			if code != 0 || !strings.Contains(out.String(), c.out) || strings.Join(f.asked, "; ") != c.asked {
 				t.Fatalf("got exit code %d, %q, %q, asked %q", code, out.String(), errs.String(), f.asked)
 			}
@@ -109,7 +111,7 @@ func TestOperatorCommandsSayWhyNot(t *testing.T) {
 			srv := httptest.NewServer(adminHandler(&operatedFake{err: c.err}, byPlace(""), nil))
 			defer srv.Close()
 			var out, errs bytes.Buffer
-			code := run(t.Context(), invocation{args: append([]string{"cluster", "--url", srv.URL}, c.args...), stdout: &out, stderr: &errs})
+			code := run(t.Context(), cli.Invocation{Args: append([]string{"cluster", "--url", srv.URL}, c.args...), Stdout: &out, Stderr: &errs})
 			if code != 1 || !strings.Contains(errs.String(), c.want) {
 				t.Fatalf("got exit code %d and %q, want %q", code, errs.String(), c.want)
 			}

@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"testing"
 
+	"mainstem/operator"
 	"mainstem/settings"
 )
 
@@ -66,7 +67,7 @@ func TestWhatProxiesSayIsBelievedOfTrustedOnesOnly(t *testing.T) {
 // loopback.
 func TestAProxyOnThisMachineIsNoOperator(t *testing.T) {
 	for name, header := range map[string]string{"X-Forwarded-For": "203.0.113.5", "Forwarded": "for=203.0.113.5", "Via": "1.1 proxy"} {
-		r := httptest.NewRequest("POST", transferPath, nil)
+		r := httptest.NewRequest("POST", operator.TransferPath, nil)
 		r.RemoteAddr = "127.0.0.1:1"
 		r.Header.Set(name, header)
 		w := httptest.NewRecorder()

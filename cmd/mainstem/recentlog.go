@@ -4,11 +4,12 @@ import (
 	"bytes"
 	"slices"
 	"sync"
+
+	"mainstem/operator"
 )
 
 // What a node holds of its log in memory, to be handed out with a debug bundle.
 const (
-	recentLinesMax     = 2000
 	recentBytesMax     = 1 << 20
 	recentLineBytesMax = 16 << 10 // a longer line is cut
 )
@@ -29,7 +30,7 @@ func (r *recentLog) Write(p []byte) (int, error) {
 	defer r.mu.Unlock()
 	r.lines = append(r.lines, line)
 	r.bytes += len(line)
-	for len(r.lines) > recentLinesMax || r.bytes > recentBytesMax {
+	for len(r.lines) > operator.LogLinesMax || r.bytes > recentBytesMax {
 		r.bytes -= len(r.lines[0])
 		r.lines[0] = nil
 		r.lines = r.lines[1:]

@@ -15,7 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"mainstem/settings"
+	"mainstem/cli"
+	"mainstem/operator"
 )
 
 // readyWithin bounds every wait of these tests, on a slow machine too.
@@ -57,7 +58,7 @@ func launchWith(t *testing.T, environ []string, args ...string) *process {
 	p := &process{t: t, signal: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(p.done)
-		p.code = run(ctx, invocation{args: args, environ: environ, stdout: &p.stdout, stderr: &p.stderr})
+		p.code = run(ctx, cli.Invocation{Args: args, Environ: environ, Stdout: &p.stdout, Stderr: &p.stderr})
 	}()
 	t.Cleanup(func() {
 		cancel()
@@ -315,7 +316,7 @@ func TestANodeShowsItsHealthAndItsNumbers(t *testing.T) {
 	_, base := dev(t)
 	mustDo(t, http.MethodPut, base+"/counted", "text/plain", "one", http.StatusCreated)
 	origin := strings.TrimSuffix(base, "/v1/stream")
-	for _, path := range []string{"/livez", "/readyz", "/healthz", statusPath, settings.ChecksumPath} {
+	for _, path := range []string{operator.LivePath, operator.ReadyPath, operator.HealthPath, operator.StatusPath, operator.ChecksumPath} {
 		if code, body := get(t, origin+path); code != http.StatusOK {
 			t.Errorf("%s: got %d %q, want 200", path, code, body)
 		}
@@ -336,6 +337,6 @@ func TestANodeShowsItsHealthAndItsNumbers(t *testing.T) {
 func runWith(t *testing.T, environ []string, args ...string) (out, errOut string, code int) {
 	t.Helper()
 	var o, e strings.Builder
-	code = run(t.Context(), invocation{args: args, environ: environ, stdout: &o, stderr: &e})
+	code = run(t.Context(), cli.Invocation{Args: args, Environ: environ, Stdout: &o, Stderr: &e})
 	return o.String(), e.String(), code
 }

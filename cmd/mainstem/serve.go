@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"time"
@@ -16,15 +17,15 @@ import (
 )
 
 // runServe runs a node until ctx ends.
-func runServe(ctx context.Context, cfg settings.Config, in invocation) error {
+func runServe(ctx context.Context, cfg settings.Config, logTo io.Writer) error {
 	if cfg.Storage.InMemory() {
 		cfg = cfg.Forgetful()
 	}
-	return runNode(ctx, cfg, in, nil)
+	return runNode(ctx, cfg, logTo, nil)
 }
 
 // runDev runs one node that needs no configuration and says what to try.
-func runDev(ctx context.Context, cfg settings.Config, in invocation) (err error) {
+func runDev(ctx context.Context, cfg settings.Config, out, logTo io.Writer) (err error) {
 	cfg.Cluster.NodeID = "dev"
 	cfg.Cluster = cfg.Cluster.Alone()
 	where := cfg.Storage.DataDir
@@ -36,8 +37,8 @@ func runDev(ctx context.Context, cfg settings.Config, in invocation) (err error)
 		cfg.Storage.Temporary = true
 		where = "a temporary directory, removed at exit"
 	}
-	return runNode(ctx, cfg, in, func(bound net.Addr) {
-		fmt.Fprint(in.stdout, greeting(cfg.TLS.Scheme()+"://"+reachable(bound)+cfg.HTTP.BasePath, where))
+	return runNode(ctx, cfg, logTo, func(bound net.Addr) {
+		fmt.Fprint(out, greeting(cfg.TLS.Scheme()+"://"+reachable(bound)+cfg.HTTP.BasePath, where))
 	})
 }
 
@@ -73,9 +74,9 @@ Create a stream, append to it, read it (with &live=sse: follow it):
 //
 //	clients ──▶ frontDoor ──▶ httpapi ──Submit, Fence──▶ cluster ──raft──▶ fsm ──▶ storage
 //	                             └────────Info, Read, Wait────────────────▲
-func runNode(ctx context.Context, cfg settings.Config, in invocation, greet func(net.Addr)) (err error) {
+func runNode(ctx context.Context, cfg settings.Config, logTo io.Writer, greet func(net.Addr)) (err error) {
 	n := &node{cfg: cfg, recent: &recentLog{}, metrics: newRegistry()}
-	n.log = newLogger(cfg.Log, in.stderr, n.recent)
+	n.log = newLogger(cfg.Log, logTo, n.recent)
 	defer func() { err = errors.Join(err, n.close()) }()
 	if n.keys, err = newKeychain(cfg.TLS, n.log, n.metrics); err != nil {
 		return err

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"sync/atomic"
+
+	"mainstem/operator"
 )
 
 // frontDoor is the handler that listens from the first moment. Until the node
@@ -33,10 +35,10 @@ func (d *frontDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.Set("Access-Control-Allow-Methods", "*")
 		h.Set("Access-Control-Allow-Headers", "*")
 		w.WriteHeader(http.StatusNoContent)
-	case r.URL.Path == "/livez" || r.URL.Path == "/healthz":
+	case r.URL.Path == operator.LivePath || r.URL.Path == operator.HealthPath:
 		h.Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = w.Write([]byte("ok\n"))
-	case r.URL.Path == "/startupz":
+	case r.URL.Path == operator.StartPath:
 		unavailable(w, r, "STARTING", d.progress.String())
 	default:
 		unavailable(w, r, "STARTING", "this node is starting; nothing was read or written")

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"mainstem/cli"
 )
 
 // terminal is a pseudo-terminal, and what was written to it so far.
@@ -69,7 +71,7 @@ func TestLongTransfersShowABarAtATerminal(t *testing.T) {
 		{[]string{"read", "s", "--out", filepath.Join(t.TempDir(), "out"), "--quiet"}, false},
 	} {
 		tty, written := terminal(t)
-		code := run(t.Context(), invocation{args: append([]string{"stream"}, c.args...), environ: []string{"STREAM_URL=" + base}, stdin: strings.NewReader(""), stdout: &strings.Builder{}, stderr: tty})
+		code := run(t.Context(), cli.Invocation{Args: append([]string{"stream"}, c.args...), Environ: []string{"STREAM_URL=" + base}, Stdin: strings.NewReader(""), Stdout: &strings.Builder{}, Stderr: tty})
 		if out := written(); code != 0 || strings.Contains(out, "B/s)") != c.shows {
 			t.Errorf("%q: exit %d, shows %q, want a bar: %v", c.args, code, out, c.shows)
 		}

@@ -36,9 +36,7 @@ func (n *node) prepareDeliveries() (err error) {
 	return nil
 }
 
-// rotatePath makes webhooks sign with another key.
-const rotatePath = "/v1/cluster/rotate-webhook-key"
-
+// rotateHandler makes webhooks sign with another key.
 func rotateHandler(rotate func(context.Context) (kid string, err error), mayChange func(*http.Request) string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if why := mayChange(r); why != "" {
