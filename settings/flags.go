@@ -58,6 +58,8 @@ func ExplainFlag(cmd *cobra.Command, err error) error {
 		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, "--"+f.Name) })
 		if near := nearest("--"+unknown.GetSpecifiedName(), names); near != "" {
 			err = fmt.Errorf("%w; did you mean %s?", err, near)
+		} else {
+			err = fmt.Errorf("%w; %s --help lists those there are", err, cmd.CommandPath())
 		}
 	}
 	return phase.Load.In(err)

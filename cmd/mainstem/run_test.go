@@ -246,7 +246,7 @@ func TestEachPhaseOfAFailedStartIsNamedAndLeavesNothing(t *testing.T) {
 		args []string // beside free and a data directory that must not come to be
 		want string
 	}{
-		"unknown flag":      {[]string{"--wat"}, "[load_config] unknown flag: --wat"},
+		"unknown flag":      {[]string{"--wat"}, "[load_config] unknown flag: --wat; mainstem serve --help lists those there are"},
 		"flag without text": {[]string{"--join"}, "[load_config] flag needs an argument: --join"},
 		"malformed flag":    {[]string{"--shutdown-timeout=soon"}, "[load_config] server.shutdown_timeout (--shutdown-timeout)"},
 		"stray word":        {[]string{"now"}, "[load_config] mainstem serve takes no arguments"},
