@@ -185,6 +185,33 @@ func TestForwardedBatchRidesOverALeaderThatIsCut(t *testing.T) {
 	})
 }
 
+// The leader commits the batch with another node, and dies before its answer arrives.
+// The batch is proposed again to its successor, in the same place of the session, and
+// is carried out once.
+func TestABatchWhoseAnswerWasLostIsCarriedOutOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := clustertest.Of(t, 3, options())
+		leader, follower := c.WaitLeader(), c.Follower()
+		submit(t, follower, "first")
+		c.Net.CutOneWay(leader.ID, follower.ID)
+		go func() {
+			time.Sleep(200 * time.Millisecond) // in which it is committed
+			c.Net.Kill(leader.ID)              // with its connections, for good
+		}()
+		submit(t, follower, "once")
+		fence(t, follower)
+		n := 0
+		for _, d := range logOf(follower) {
+			if d == "once" {
+				n++
+			}
+		}
+		if n != 1 {
+			t.Fatalf("it was carried out %d times, want once", n)
+		}
+	})
+}
+
 func TestSubmitsShareEntriesAndKeepOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := clustertest.Of(t, 3, options())

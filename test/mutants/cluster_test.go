@@ -64,7 +64,7 @@ var ofCluster = []mutant{
 		name:   "a second proposal in a new place",
 		breaks: "an append that rode over a failover is stored twice",
 		edits:  []edit{{"cluster/session.go", "\t\tb.doubt = err\n", "\t\tn.session.release(b)\n"}},
-		caught: []catcher{inUnit("test/sim", "TestPromisesHoldUnderRandomFaults").seeded("1")},
+		caught: []catcher{inUnit("cluster", "TestABatchWhoseAnswerWasLostIsCarriedOutOnce")},
 	},
 	{
 		name:   "wiped voter votes",
