@@ -55,6 +55,20 @@ func logOf(m *clustertest.Member) []string {
 	return out
 }
 
+// wantOnce wants a command to have been carried out once.
+func wantOnce(t *testing.T, m *clustertest.Member, data string) {
+	t.Helper()
+	n := 0
+	for _, d := range logOf(m) {
+		if d == data {
+			n++
+		}
+	}
+	if n != 1 {
+		t.Fatalf("%q was carried out %d times, want once", data, n)
+	}
+}
+
 func TestThreeNodesSurviveLeaderCut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := clustertest.Of(t, 3, options())
@@ -153,8 +167,8 @@ func TestOutcomeUnknownWhenLeaderIsLost(t *testing.T) {
 	})
 }
 
-// The leader takes the batch and its answer is lost. The batch is proposed again
-// to its successor, under the same session and sequence, and is carried out once.
+// The leader takes the batch and reaches nobody, so that it cannot commit it. The batch
+// is proposed again to its successor, and is carried out once.
 func TestForwardedBatchRidesOverALeaderThatIsCut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := clustertest.Of(t, 3, options())
@@ -173,15 +187,7 @@ func TestForwardedBatchRidesOverALeaderThatIsCut(t *testing.T) {
 		c.Net.Heal()
 		c.WaitLeader()
 		fence(t, follower)
-		n := 0
-		for _, d := range logOf(follower) {
-			if d == "once" {
-				n++
-			}
-		}
-		if n != 1 {
-			t.Fatalf("it is in the log %d times, want once", n)
-		}
+		wantOnce(t, follower, "once")
 	})
 }
 
@@ -200,15 +206,7 @@ func TestABatchWhoseAnswerWasLostIsCarriedOutOnce(t *testing.T) {
 		}()
 		submit(t, follower, "once")
 		fence(t, follower)
-		n := 0
-		for _, d := range logOf(follower) {
-			if d == "once" {
-				n++
-			}
-		}
-		if n != 1 {
-			t.Fatalf("it was carried out %d times, want once", n)
-		}
+		wantOnce(t, follower, "once")
 	})
 }
 

@@ -84,7 +84,8 @@ func roll(t *testing.T, c *harness.Cluster, program string, check func(done int)
 	t.Logf("rolled; longest gap between acknowledgements %v", l.gap.Longest())
 }
 
-// commandsOfEveryKind has a node take, or refuse, what there is to ask for.
+// commandsOfEveryKind has a node take, or refuse, what there is to ask of streams;
+// retention and subscriptions are left out.
 func commandsOfEveryKind(t *testing.T, n *harness.Node, under string) {
 	t.Helper()
 	c := n.Client()
